@@ -1,0 +1,2 @@
+//! The revocation log.
+pub mod event;
