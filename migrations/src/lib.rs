@@ -1,1 +1,27 @@
-//! To be written.
+//! The database schema, as migrations.
+//!
+//! Each migration goes up and down, on SQLite and on PostgreSQL. The README beside this crate says how to write the next one
+//! so that the version before it keeps running meanwhile.
+
+use sea_orm_migration::prelude::*;
+pub use sea_orm_migration::{MigratorTrait, SchemaManager, seaql_migrations};
+
+mod m20261001_000001_clients;
+mod m20261001_000002_keys;
+mod m20261001_000003_log;
+mod words;
+
+/// Every migration, in the order in which they are applied.
+#[derive(Debug)]
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m20261001_000001_clients::Migration),
+            Box::new(m20261001_000002_keys::Migration),
+            Box::new(m20261001_000003_log::Migration),
+        ]
+    }
+}

@@ -1,1 +1,67 @@
-fn main() {}
+//! The one tool for habits. `cargo xtask --help` lists them; CI runs `cargo xtask ci` and nothing else.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to its caller")]
+
+mod bench;
+mod ci;
+#[cfg(test)]
+mod documents;
+mod fresh;
+mod layers;
+mod run;
+mod tally;
+mod test;
+mod tools;
+mod workspace;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::workspace::Workspace;
+
+/// Builds, tests and measures the workspace.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    habit: Habit,
+}
+
+#[derive(Debug, Subcommand)]
+enum Habit {
+    /// Runs every test, with a PostgreSQL and a grpcurl where there are any. With `CI=true` it installs them, or fails.
+    Test {
+        /// Handed to `cargo test`, for instance `-p tessera-types` or a part of a test's name.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Does what CI does: format, dependency directions, clippy, docs, cargo-deny, and README's commands in a fresh clone.
+    Ci,
+    /// Checks the dependency directions alone.
+    Layers,
+    /// Measures Introspect against an empty handler, as optimised as what ships.
+    Bench {
+        /// Handed to the harness; `--help` lists them.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+}
+
+fn main() -> ExitCode {
+    let habit = Arguments::parse().habit;
+    let done = Workspace::find().and_then(|workspace| match habit {
+        Habit::Test { arguments } => test::test(&workspace, &arguments),
+        Habit::Ci => Ok(ci::ci(&workspace)),
+        Habit::Layers => layers::layers(&workspace).map(|()| true),
+        Habit::Bench { arguments } => bench::bench(&workspace, &arguments).map(|()| true),
+    });
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

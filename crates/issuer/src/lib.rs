@@ -1,1 +1,20 @@
-//! To be written.
+//! The issuer: holds clients and keys, implements the grants, and owns the revocation log. gRPC and HTTP in front of the same
+//! operations; a database behind them.
+
+pub mod client_auth;
+pub mod config;
+pub mod context;
+pub mod grants;
+mod grpc;
+mod http;
+pub mod log;
+pub mod minting;
+pub mod operations;
+pub mod passwords;
+mod report;
+pub mod server;
+mod telemetry;
+mod throttle;
+
+pub use config::Config;
+pub use server::{Deps, Running, StartError, StartOptions, start};

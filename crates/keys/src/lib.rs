@@ -1,1 +1,21 @@
-//! To be written.
+//! Signing keys: how tokens are signed and verified, how public keys are published, and how private ones rest.
+//!
+//! Keys are parsed once and kept: parsing an RSA key for each signature costs more than the signature itself. Signatures
+//! are made with aws-lc directly; they are verified through `jsonwebtoken`, with its aws-lc provider named at the call, so
+//! that no process-wide default decides.
+//!
+//! - [`signing`]: [`SigningKey`], the private half.
+//! - [`public`]: [`PublicKey`], JWKs, thumbprints, and the key set that is published.
+//! - [`jws`]: compact signed tokens (RFC 7515), written and strictly read.
+//! - [`sealed`]: AES-256-GCM under a key-encryption key from a file.
+//! - [`json`]: JSON objects in which no member stands twice.
+
+pub mod json;
+pub mod jws;
+pub mod public;
+pub mod sealed;
+pub mod signing;
+
+pub use public::{PublicKey, jwks};
+pub use sealed::{Kek, KekError, SealError};
+pub use signing::{KeyError, SignError, SigningKey};

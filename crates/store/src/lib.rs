@@ -1,1 +1,28 @@
-//! To be written.
+//! Where things are kept: clients, scopes, signing keys and the log, over SQLite and PostgreSQL in one code path.
+//!
+//! Repositories know no policy. `find` answers `Option`; a change of state is a conditional update whose affected rows are
+//! checked. Every change happens in a [`Transaction`], which appends what it recorded to the log as the last thing before it
+//! commits: so revisions have no gaps and stand in the order of the commits.
+//!
+//! No secret comes here in the clear: the types take [`SecretHash`](tessera_types::SecretHash) and sealed bytes alone.
+
+pub mod clients;
+pub mod database;
+mod entities;
+pub mod error;
+pub mod keys;
+pub mod log;
+pub mod options;
+pub mod schema;
+pub mod scopes;
+pub mod transaction;
+
+pub use clients::{Client, ClientFilter, ClientWrites, Clients, StoredSecret};
+pub use database::Database;
+pub use error::{StoreError, Unique};
+pub use keys::{KeyWrites, Keys, SigningKeyRecord};
+pub use log::{Log, Tail, WholeLog};
+pub use options::{ConnectError, DatabaseOptions};
+pub use schema::{MigrationState, MigrationStatus};
+pub use scopes::{ScopeRecord, ScopeWrites, Scopes};
+pub use transaction::{Committed, Transaction};

@@ -1,1 +1,8 @@
-//! To be written.
+//! For tests: a clock that a test moves, randomness that it can repeat, and a PostgreSQL of its own.
+
+pub mod clock;
+pub mod postgres;
+pub mod random;
+
+pub use clock::MockClock;
+pub use random::SeededRandom;

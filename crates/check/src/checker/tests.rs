@@ -1,0 +1,6 @@
+use super::*;
+
+mod causes;
+mod forgeries;
+mod load;
+mod world;

@@ -1,0 +1,89 @@
+//! Whether a token of ours still stands: looked up anew at each use, never remembered.
+
+use std::time::Duration;
+
+use tessera_ledger::event::ClientState;
+use tessera_ledger::replica::State;
+use tessera_types::{Audience, ClaimsProfile, KeyState, Revision, Timestamp};
+
+use crate::claims::AccessClaims;
+use crate::verified::Verified;
+
+/// Whose tokens the caller may see.
+#[derive(Clone, Copy, Debug)]
+pub struct AudienceRule<'a> {
+    /// The caller's resources: the token must be meant for one of them. None, and it sees nothing.
+    pub resources: &'a [Audience],
+    /// The one of them that the token must be meant for, where the caller says so.
+    pub only: Option<&'a Audience>,
+}
+
+/// What looking says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It stands, as of this revision.
+    Active(Revision),
+    /// It does not, and never will.
+    Inactive,
+    /// It is over: no need to remember it.
+    Expired,
+    /// The replica has not come to the token's `rev`.
+    Behind,
+}
+
+/// Looks. Makes nothing on the heap.
+///
+/// `applied` is read first: what is looked up afterwards is at least as new (see [`State`]). What only grows (expiry,
+/// revocations) is asked before whether the replica is behind, since no later event takes it back.
+pub(crate) fn standing(
+    state: &State,
+    verified: &Verified,
+    now: Timestamp,
+    not_before_leeway: Duration,
+    rule: AudienceRule<'_>,
+) -> Standing {
+    let applied = state.applied();
+    let claims = verified.claims();
+    if claims.expires <= now {
+        return Standing::Expired;
+    }
+    if state.is_revoked(&claims.token, claims.grant.as_ref(), claims.expires) {
+        return Standing::Inactive;
+    }
+    if claims.rev.epoch != state.epoch() || claims.rev.number > applied {
+        return Standing::Behind;
+    }
+    let usable = claims.not_before <= now.plus(not_before_leeway) && key_accepted(state, verified);
+    let stands = usable
+        && state.client(&claims.client).is_some_and(|client| {
+            client.state.enabled
+                && claims.rev.number >= client.watermark()
+                && claims.rev.number >= other_watermarks(state, verified)
+                && meets(rule, claims, &client.state)
+        });
+    if stands { Standing::Active(Revision { epoch: state.epoch(), number: applied }) } else { Standing::Inactive }
+}
+
+/// A key in any state but retired: one that the issuer has just promoted may still be `next` here.
+fn key_accepted(state: &State, verified: &Verified) -> bool {
+    state
+        .key(verified.key())
+        .is_some_and(|entry| entry.fact.state != KeyState::Retired && verified.parsed_key().is_of(&entry))
+}
+
+/// The highest watermark of everything, the user and its consent.
+fn other_watermarks(state: &State, verified: &Verified) -> u64 {
+    let user = verified.claims().user().map_or(0, |user| state.user_watermark(user));
+    let consent = verified.consent().map_or(0, |consent| state.watermark(consent));
+    state.everything().max(user).max(consent)
+}
+
+/// Whether the token is meant for the caller: by its `aud`, or by its client's audiences in the legacy profile, whose `aud` is
+/// the client's id.
+fn meets(rule: AudienceRule<'_>, claims: &AccessClaims, client: &ClientState) -> bool {
+    let audiences = match claims.profile {
+        ClaimsProfile::Rfc9068 => &claims.audience,
+        ClaimsProfile::Legacy => &client.audiences,
+    };
+    audiences.iter().any(|audience| rule.resources.contains(audience) && rule.only.is_none_or(|only| only == audience))
+}

@@ -1,0 +1,154 @@
+//! Connections to the two servers, and the administrator's token.
+
+use std::time::Duration;
+
+use tessera_api::oauth::v1::issue_token_request::Grant;
+use tessera_api::oauth::v1::token_service_client::TokenServiceClient;
+use tessera_api::oauth::v1::{ClientCredentialsGrant, IssueTokenRequest, IssueTokenResponse};
+use tessera_types::scope::reserved;
+use tonic::Request;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint as Transport};
+use zeroize::Zeroizing;
+
+use crate::credential::{Credential, sensitive};
+use crate::endpoint::Endpoint;
+use crate::problem::{Exit, Problem};
+use crate::settings::Settings;
+
+/// How long a connection may take to be made; a call may take longer.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// Connects to a server.
+///
+/// # Errors
+/// Unavailable, where nobody answers.
+pub async fn connect(endpoint: &Endpoint, settings: &Settings) -> Result<Channel, Problem> {
+    let mut transport = Transport::from(endpoint.uri())
+        .connect_timeout(CONNECT.min(settings.timeout))
+        .tcp_nodelay(true)
+        .user_agent(concat!("tessera-cli/", env!("CARGO_PKG_VERSION")))
+        .map_err(|error| Problem::internal("TRANSPORT", error.to_string()))?;
+    if endpoint.is_encrypted() {
+        transport = transport
+            .tls_config(tls(settings)?)
+            .map_err(|error| Problem::internal("TLS", format!("cannot set up TLS: {}", with_causes(&error))))?;
+    }
+    transport.connect().await.map_err(|error| {
+        let problem =
+            Problem::unavailable("CANNOT_CONNECT", format!("cannot connect to {endpoint}: {}", with_causes(&error)));
+        if endpoint.is_loopback() {
+            return problem.hint("is it running? `tessera dev` starts issuer and introspector on this machine");
+        }
+        problem.hint("check the address (tessera context list) and the network")
+    })
+}
+
+fn tls(settings: &Settings) -> Result<ClientTlsConfig, Problem> {
+    let Some(path) = &settings.ca_file else {
+        return Ok(ClientTlsConfig::new().with_native_roots());
+    };
+    let pem = std::fs::read(path)
+        .map_err(|error| Problem::usage("CA_FILE", format!("cannot read {}: {error}", path.display())))?;
+    Ok(ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)))
+}
+
+/// An error with what caused it: tonic's own text is just "transport error".
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let words = cause.to_string();
+        if !text.contains(&words) {
+            text = format!("{text}: {words}");
+        }
+        next = cause.source();
+    }
+    text
+}
+
+/// A request that ends after the timeout, here and at the server.
+pub fn request<T>(message: T, authorization: MetadataValue<Ascii>, timeout: Duration) -> Request<T> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert("authorization", authorization);
+    request.set_timeout(timeout);
+    request
+}
+
+/// Gets a token for the client itself (RFC 6749 section 4.4).
+///
+/// # Errors
+/// What the issuer says.
+pub async fn client_credentials(
+    channel: Channel,
+    credential: &Credential,
+    scopes: Vec<String>,
+    audience: String,
+    timeout: Duration,
+) -> Result<IssueTokenResponse, Problem> {
+    let grant = Some(Grant::ClientCredentials(ClientCredentialsGrant {}));
+    let message = IssueTokenRequest { scopes, audience, grant, ..IssueTokenRequest::default() };
+    let answer = TokenServiceClient::new(channel).issue_token(request(message, credential.basic()?, timeout)).await?;
+    Ok(answer.into_inner())
+}
+
+/// What an administrator is about to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Look.
+    Read,
+    /// Change.
+    Write,
+}
+
+/// A connection to the issuer with an administrator's token.
+pub struct Administrator {
+    channel: Channel,
+    bearer: MetadataValue<Ascii>,
+    timeout: Duration,
+}
+
+impl Administrator {
+    /// Gets the token: `tessera.admin`, or for looking also `tessera.admin.read` where the client has no more than that.
+    ///
+    /// # Errors
+    /// What the issuer says.
+    pub async fn sign_in(
+        channel: Channel,
+        credential: &Credential,
+        access: Access,
+        timeout: Duration,
+    ) -> Result<Self, Problem> {
+        let ask = |scope: &str| {
+            client_credentials(channel.clone(), credential, vec![scope.to_owned()], String::new(), timeout)
+        };
+        let response = match ask(reserved::ADMIN).await {
+            Err(problem) if access == Access::Read && problem.exit == Exit::Usage => {
+                ask(reserved::ADMIN_READ).await.map_err(|_| may_not(problem, credential))?
+            }
+            Err(problem) if problem.exit == Exit::Usage => return Err(may_not(problem, credential)),
+            answer => answer?,
+        };
+        let token = Zeroizing::new(response.access_token);
+        let bearer = sensitive(&Zeroizing::new(format!("Bearer {}", *token)))?;
+        Ok(Self { channel, bearer, timeout })
+    }
+
+    /// The connection.
+    #[must_use]
+    pub fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+
+    /// A request as this administrator.
+    pub fn request<T>(&self, message: T) -> Request<T> {
+        request(message, self.bearer.clone(), self.timeout)
+    }
+}
+
+/// A refused `tessera.admin` is not a slip in the command line: the client may not administer.
+fn may_not(problem: Problem, credential: &Credential) -> Problem {
+    let message = format!("the client `{}` may not administer: {}", credential.client_id, problem.message);
+    Problem { exit: Exit::Denied, message, ..problem }
+        .hint("use a client that may ask for tessera.admin (TESSERA_CLIENT_ID or a context)")
+}

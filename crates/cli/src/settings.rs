@@ -1,0 +1,161 @@
+//! What a command works with: flag, else environment, else context, else default.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tessera_types::{ClientId, PresentedSecret};
+
+use crate::args::Global;
+use crate::contexts::{Context, Contexts};
+use crate::credential::{self, Credential};
+use crate::endpoint::Endpoint;
+use crate::environment::Environment;
+use crate::problem::Problem;
+
+/// The issuer of `tessera dev`.
+pub const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:6401";
+/// The introspector of `tessera dev`.
+pub const DEFAULT_INTROSPECTOR: &str = "http://127.0.0.1:6501";
+
+/// A fixture of `tessera dev`: a client whose secret everybody knows.
+#[derive(Clone, Copy, Debug)]
+pub enum Fixture {
+    /// The administrator.
+    Admin,
+    /// The resource server.
+    Resource,
+    /// The service that asks for tokens.
+    Service,
+}
+
+impl Fixture {
+    /// Its credential.
+    ///
+    /// # Errors
+    /// Internal; the fixtures are well formed.
+    pub fn credential(self) -> Result<Credential, Problem> {
+        let id = match self {
+            Self::Admin => "dev-admin",
+            Self::Resource => "demo-resource",
+            Self::Service => "demo-service",
+        };
+        let client_id = id.parse().map_err(|_| Problem::internal("FIXTURE", "bad fixture"))?;
+        Ok(Credential { client_id, secret: credential::accept("dev-secret", "the fixtures")? })
+    }
+}
+
+/// Everything but the credential is settled; that one depends on where it goes.
+pub struct Settings {
+    /// The context in use.
+    pub context_name: Option<String>,
+    /// The issuer.
+    pub issuer: Endpoint,
+    /// The introspector.
+    pub introspector: Endpoint,
+    /// The authority that signs the servers' certificates, instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// How long a call may take.
+    pub timeout: Duration,
+    from_environment: Given,
+    from_context: Given,
+}
+
+/// What one source says of the client to be.
+#[derive(Clone, Default)]
+pub struct Given {
+    /// Its id.
+    pub client_id: Option<ClientId>,
+    /// Its secret.
+    pub secret: Option<PresentedSecret>,
+}
+
+impl Settings {
+    /// Settles flags, environment, contexts file and defaults.
+    ///
+    /// # Errors
+    /// Usage, where one of them is not right; not found, where the context does not exist.
+    pub fn resolve(global: &Global, environment: &Environment) -> Result<Self, Problem> {
+        let contexts = match environment.contexts_file() {
+            Some(path) => Contexts::load(&path)?,
+            None => Contexts::default(),
+        };
+        let named = global.context.as_deref().or_else(|| environment.var("TESSERA_CONTEXT"));
+        let context_name = named.map(str::to_owned).or_else(|| contexts.current.clone());
+        let context = match &context_name {
+            Some(name) => contexts.find(name)?.clone(),
+            None => Context::default(),
+        };
+        let pick = |flag: &Option<String>, variable: &str, own: &Option<String>, default: &str| {
+            let above = flag.as_deref().or_else(|| environment.var(variable));
+            // Leave to speak in plain text is the context's, and so only for the context's own endpoints.
+            let insecure = above.is_none() && own.is_some() && context.insecure;
+            Endpoint::parse(above.or(own.as_deref()).unwrap_or(default))?.permit(insecure)
+        };
+        Ok(Self {
+            issuer: pick(&global.endpoint, "TESSERA_ENDPOINT", &context.endpoint, DEFAULT_ENDPOINT)?,
+            introspector: pick(
+                &global.introspector,
+                "TESSERA_INTROSPECTOR_ENDPOINT",
+                &context.introspector,
+                DEFAULT_INTROSPECTOR,
+            )?,
+            from_environment: from_environment(environment)?,
+            from_context: Given { client_id: context.client_id()?, secret: context.secret()? },
+            context_name,
+            ca_file: context.ca_file,
+            timeout: global.timeout,
+        })
+    }
+
+    /// The client to be towards a server: the flags', else the environment's, else the context's, else a fixture of `dev`, and
+    /// that one only where the server is on this machine.
+    ///
+    /// A secret is only ever used with the id it was given for; one that came alone goes with the id of the next layer.
+    ///
+    /// # Errors
+    /// Usage, where a secret has no client or a client no secret; denied, where there is none at all.
+    pub fn credential(&self, flags: &Given, towards: &Endpoint, fixture: Fixture) -> Result<Credential, Problem> {
+        let layers = [flags, &self.from_environment, &self.from_context];
+        let Some(client_id) = layers.iter().find_map(|given| given.client_id.clone()) else {
+            if layers.iter().any(|given| given.secret.is_some()) {
+                return Err(Problem::usage("SECRET_WITHOUT_CLIENT", "there is a secret, but no client it belongs to")
+                    .hint("set TESSERA_CLIENT_ID, pass --client-id, or name a client_id in the context"));
+            }
+            return default_credential(towards, fixture);
+        };
+        let goes_with = |given: &&&Given| given.client_id.as_ref().is_none_or(|id| *id == client_id);
+        match layers.iter().filter(goes_with).find_map(|given| given.secret.clone()) {
+            Some(secret) => Ok(Credential { client_id, secret }),
+            None => Err(Problem::usage("NO_SECRET", format!("there is no secret for the client `{client_id}`")).hint(
+                "pass --secret-stdin or --secret-file, or set TESSERA_CLIENT_SECRET or TESSERA_CLIENT_SECRET_FILE",
+            )),
+        }
+    }
+}
+
+fn default_credential(towards: &Endpoint, fixture: Fixture) -> Result<Credential, Problem> {
+    if towards.is_loopback() {
+        return fixture.credential();
+    }
+    Err(Problem::denied("NO_CREDENTIAL", format!("there is no client to be at {towards}"))
+        .hint("tessera context add NAME --endpoint URL --client-id ID, or set TESSERA_CLIENT_ID and TESSERA_CLIENT_SECRET_FILE"))
+}
+
+fn from_environment(environment: &Environment) -> Result<Given, Problem> {
+    let client_id = environment.var("TESSERA_CLIENT_ID").map(str::parse).transpose();
+    let client_id =
+        client_id.map_err(|error| Problem::usage("BAD_CLIENT_ID", format!("TESSERA_CLIENT_ID: {error}")))?;
+    let secret = match (environment.var("TESSERA_CLIENT_SECRET"), environment.var("TESSERA_CLIENT_SECRET_FILE")) {
+        (Some(_), Some(_)) => {
+            let both = "TESSERA_CLIENT_SECRET and TESSERA_CLIENT_SECRET_FILE are both set";
+            return Err(Problem::usage("SECRET_GIVEN_TWICE", both).hint("unset one of them"));
+        }
+        (Some(secret), None) => Some(credential::accept(secret, "TESSERA_CLIENT_SECRET")?),
+        (None, Some(path)) => Some(credential::from_file(Path::new(path))?),
+        (None, None) => None,
+    };
+    Ok(Given { client_id, secret })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,275 @@
+//! Client authentication (RFC 6749 section 2.3).
+//!
+//! A client presents its identifier and, where it is confidential, a secret: in the `Authorization` header
+//! (`client_secret_basic`), in the body (`client_secret_post`), or not at all (`none`, public clients). What the client may then
+//! do is decided elsewhere. Threats: guessing (slow hash, throttle), telling known identifiers from unknown ones (same answer,
+//! same work), and a confidential client passing as a public one.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quick_cache::sync::Cache;
+use sha2::{Digest as _, Sha256};
+use tessera_store::{Client, StoreError, StoredSecret};
+use tessera_types::random::{self, Randomness};
+use tessera_types::secret::SecretShape;
+use tessera_types::{ClientId, ClientType, ErrorCode, Failure, PresentedSecret, Revision, SecretHash, Timestamp};
+
+use crate::context::Context;
+use crate::passwords::PasswordError;
+use crate::throttle::TooMany;
+
+/// How long a slow secret that was right is remembered.
+const REMEMBER_FOR: Duration = Duration::from_secs(60);
+
+/// How many are remembered.
+const REMEMBERED: usize = 10_000;
+
+/// How a client presented itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AuthMethod {
+    /// `Authorization: Basic`.
+    Basic,
+    /// Identifier and secret in the body or message.
+    Post,
+    /// The identifier alone.
+    None,
+}
+
+impl AuthMethod {
+    /// The name of RFC 8414's `token_endpoint_auth_methods_supported`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Basic => "client_secret_basic",
+            Self::Post => "client_secret_post",
+            Self::None => "none",
+        }
+    }
+}
+
+/// What a client presented.
+#[derive(Clone, Debug)]
+pub struct PresentedClient {
+    /// The identifier, as sent. Whether it is well-formed is looked at where its existence is, so that both look alike.
+    pub id: String,
+    /// The secret, unless it was absent or empty: an empty secret never authenticates.
+    pub secret: Option<PresentedSecret>,
+    /// How.
+    pub method: AuthMethod,
+    /// From where, as far as known.
+    pub from: Option<IpAddr>,
+}
+
+/// A client that is who it says.
+#[derive(Clone, Debug)]
+pub struct AuthenticatedClient {
+    /// The client, enabled.
+    pub client: Client,
+    /// What this issuer had applied *before* it looked: what follows from this authentication carries it as `rev`, and dies
+    /// with any later watermark.
+    pub rev: Revision,
+    /// When the secret it used expires.
+    pub secret_expires: Option<Timestamp>,
+}
+
+/// Why a client is not authenticated.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientAuthError {
+    /// Unknown client, wrong, expired or missing secret, or disabled: the caller is not told which.
+    #[error("client authentication failed: {0}")]
+    Refused(Refusal),
+    /// Too many failures from there for that client.
+    #[error("too many failed authentications")]
+    Throttled(Duration),
+    /// Too many slow checks at once.
+    #[error(transparent)]
+    Passwords(#[from] PasswordError),
+    /// The database did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The issuer has not loaded its log yet.
+    #[error("the log is not loaded yet")]
+    NotReady,
+}
+
+/// What was wrong; for the log only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// There is no such client.
+    #[error("unknown client")]
+    Unknown,
+    /// The client is disabled.
+    #[error("disabled client")]
+    Disabled,
+    /// The secret is none of the client's.
+    #[error("wrong secret")]
+    WrongSecret,
+    /// A confidential client came without a secret, or a public one with one.
+    #[error("wrong method")]
+    WrongMethod,
+}
+
+impl Failure for ClientAuthError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Refused(_) => ErrorCode::InvalidClient,
+            Self::Throttled(_) => ErrorCode::Throttled,
+            Self::Passwords(PasswordError::Hash(_)) => ErrorCode::ServerError,
+            Self::Passwords(_) | Self::NotReady => ErrorCode::TemporarilyUnavailable,
+            Self::Store(error) => error.code(),
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Refused(_) => "CLIENT_AUTHENTICATION_FAILED",
+            Self::Throttled(_) => "TOO_MANY_FAILED_AUTHENTICATIONS",
+            Self::Passwords(PasswordError::Hash(_)) => "INTERNAL",
+            Self::Passwords(_) => "PASSWORD_CHECKS_BUSY",
+            Self::NotReady => "NOT_READY",
+            Self::Store(error) => error.reason(),
+        }
+    }
+
+    fn advice(&self) -> &'static str {
+        match self {
+            Self::Refused(_) => "Client authentication failed. Check the client id and the secret.",
+            Self::Throttled(_) => "Too many failed authentications. Wait as long as Retry-After says.",
+            Self::Passwords(PasswordError::Hash(_)) => "The server failed. Its log says more.",
+            Self::Passwords(_) => "The server is checking too many passwords. Try again.",
+            Self::NotReady => "The server is starting. Try again.",
+            Self::Store(error) => error.advice(),
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Throttled(wait) => Some(*wait),
+            Self::Passwords(_) | Self::NotReady => Some(Duration::from_secs(1)),
+            Self::Store(error) => error.retry_after(),
+            Self::Refused(_) => None,
+        }
+    }
+}
+
+/// Authenticates a client.
+///
+/// # Errors
+/// `Refused` whatever was wrong with the credential; `Throttled` after too many failures.
+pub async fn authenticate(cx: &Context, presented: &PresentedClient) -> Result<AuthenticatedClient, ClientAuthError> {
+    let result = authenticate_once(cx, presented).await;
+    if let Err(ClientAuthError::Refused(refusal)) = &result {
+        cx.throttle.failed(&presented.id, presented.from);
+        cx.telemetry.client_auth_failure(presented.method);
+        tracing::info!(client_id = %printable(&presented.id), method = presented.method.as_str(), reason = %refusal, "client authentication failed");
+    }
+    result
+}
+
+async fn authenticate_once(cx: &Context, presented: &PresentedClient) -> Result<AuthenticatedClient, ClientAuthError> {
+    cx.throttle.admit(&presented.id, presented.from).map_err(|TooMany(wait)| ClientAuthError::Throttled(wait))?;
+    // Before anything is read: what is read may be newer than this, never older.
+    let rev = cx.replica.position().ok_or(ClientAuthError::NotReady)?.revision();
+    let found = match presented.id.parse::<ClientId>() {
+        Ok(id) => cx.store.clients().find_with_secrets(&id).await?,
+        Err(_) => None,
+    };
+    let (client, secrets) = match found {
+        Some((client, secrets)) => (Some(client), secrets),
+        None => (None, Vec::new()),
+    };
+    let matched = match &presented.secret {
+        Some(secret) => matching_secret(cx, &secrets, secret).await?,
+        None => None,
+    };
+    // Every refusal below costs the same: the one slow or fast comparison above is done.
+    let client = client.ok_or(ClientAuthError::Refused(Refusal::Unknown))?;
+    match (client.kind, &presented.secret) {
+        (ClientType::Confidential, Some(_)) if matched.is_none() => {
+            return Err(ClientAuthError::Refused(Refusal::WrongSecret));
+        }
+        (ClientType::Confidential, Some(_)) => {}
+        (ClientType::Public, None) if presented.method == AuthMethod::None => {}
+        _ => return Err(ClientAuthError::Refused(Refusal::WrongMethod)),
+    }
+    if !client.enabled {
+        return Err(ClientAuthError::Refused(Refusal::Disabled));
+    }
+    Ok(AuthenticatedClient { client, rev, secret_expires: matched.flatten() })
+}
+
+/// The client's live secret that a presented one is, as its expiry. The presented secret's shape alone decides how much work
+/// is done (security.md, item 6): a client has at most one slow secret, and where there is none a decoy is held against.
+async fn matching_secret(
+    cx: &Context,
+    secrets: &[StoredSecret],
+    presented: &PresentedSecret,
+) -> Result<Option<Option<Timestamp>>, ClientAuthError> {
+    let now = cx.clock.now();
+    let mut live = secrets.iter().filter(|s| s.expires.is_none_or(|at| now < at));
+    match presented.shape() {
+        SecretShape::Generated => {
+            let digest = presented.fast_hash();
+            Ok(live.find(|s| s.hash.matches_fast(&digest)).map(|s| s.expires))
+        }
+        SecretShape::Chosen => {
+            let slow = live.find_map(|s| match &s.hash {
+                SecretHash::Slow(phc) => Some((s, &**phc)),
+                SecretHash::Fast(_) => None,
+            });
+            if let Some((_, phc)) = slow
+                && cx.remembered.knows(phc, presented, cx.clock.monotonic())
+            {
+                return Ok(slow.map(|(s, _)| s.expires));
+            }
+            let matched = cx.passwords.verify(slow.map(|(_, phc)| phc), presented).await?;
+            if let (true, Some((_, phc))) = (matched, slow) {
+                cx.remembered.remember(phc, presented, cx.clock.monotonic());
+            }
+            Ok(slow.filter(|_| matched).map(|(s, _)| s.expires))
+        }
+    }
+}
+
+/// What may stand in a log of an identifier that somebody sent: never a secret put there by mistake.
+fn printable(id: &str) -> &str {
+    if id.parse::<ClientId>().is_ok() && id.len() <= 64 && !id.starts_with(tessera_types::secret::PREFIX) {
+        id
+    } else {
+        "(malformed)"
+    }
+}
+
+/// Slow secrets that were right, as keyed hashes, for a minute. The stored hash is part of the key, and it is read anew each
+/// time: a rotated or deleted secret is forgotten by that alone.
+#[derive(Clone)]
+pub struct RememberedSecrets {
+    key: [u8; 32],
+    seen: Arc<Cache<[u8; 32], Duration>>,
+}
+
+impl RememberedSecrets {
+    /// Remembers nothing yet.
+    #[must_use]
+    pub fn new(random: &dyn Randomness) -> Self {
+        Self { key: random::bytes(random), seen: Arc::new(Cache::new(REMEMBERED)) }
+    }
+
+    fn knows(&self, phc: &str, presented: &PresentedSecret, now: Duration) -> bool {
+        self.seen.get(&self.digest(phc, presented)).is_some_and(|until| now < until)
+    }
+
+    fn remember(&self, phc: &str, presented: &PresentedSecret, now: Duration) {
+        self.seen.insert(self.digest(phc, presented), now + REMEMBER_FOR);
+    }
+
+    fn digest(&self, phc: &str, presented: &PresentedSecret) -> [u8; 32] {
+        let mut hasher = Sha256::new();
+        hasher.update(self.key);
+        hasher.update(Sha256::digest(phc.as_bytes()));
+        hasher.update(presented.fast_hash());
+        hasher.finalize().into()
+    }
+}

@@ -1,0 +1,314 @@
+//! The issuer's configuration: one struct per section, parsed once in `main`, passed down.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tessera_kit::config::{ConfigError, ConfigErrors, Listen, Log, Sources};
+use tessera_types::{Algorithm, Audience};
+
+/// The whole.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Config {
+    /// The issuer's URL: every token's `iss`, and where the metadata is found below. Fixed once tokens are out.
+    pub issuer_url: String,
+    /// Where the database and the key-encryption key are, unless their own keys say otherwise.
+    pub data_dir: PathBuf,
+    /// `[listen]`.
+    pub listen: Listen<6400, 6401, 6409>,
+    /// `[database]`.
+    pub database: Database,
+    /// `[secrets]`.
+    pub secrets: Secrets,
+    /// `[tokens]`.
+    pub tokens: Tokens,
+    /// `[introspection]`.
+    pub introspection: Introspection,
+    /// `[sync]`.
+    pub sync: Sync,
+    /// `[limits]`.
+    pub limits: Limits,
+    /// `[log]`.
+    pub log: Log,
+}
+
+/// `[database]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Database {
+    /// `sqlite://PATH?mode=rwc` or `postgres://…`; empty means `tessera.db` in `data_dir`.
+    pub url: String,
+    /// How many connections at most: 1 to 1000.
+    pub max_connections: u32,
+}
+
+/// `[secrets]`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Secrets {
+    /// The key-encryption key: a file with 32 random bytes in base64, mode 0600. Empty means `kek` in `data_dir`, made at the first
+    /// start.
+    pub kek_file: PathBuf,
+}
+
+/// `[tokens]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Tokens {
+    /// How long access tokens live where the client says nothing: 1 s to 24 h.
+    #[serde(with = "tessera_kit::config::duration")]
+    pub access_ttl: Duration,
+    /// `RS256`, `ES256` or `EdDSA`. Another than before makes a new key; tokens under the old one stay good.
+    pub signing_alg: String,
+    /// The audience of clients that were created without one.
+    pub default_audience: String,
+}
+
+/// `[introspection]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Introspection {
+    /// The audience of tokens with which resource servers call introspection. The introspectors' must be the same.
+    pub audience: String,
+    /// The URL of an introspector's `/oauth2/introspect`, for the metadata; empty names the issuer's own.
+    pub endpoint: String,
+}
+
+/// `[sync]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Sync {
+    /// How long a revocation waits for introspectors before it is reported as unconfirmed. Longer than their `max_staleness` and a
+    /// quarter more, or every crash of an introspector shows as one.
+    #[serde(with = "tessera_kit::config::duration")]
+    pub confirm_within: Duration,
+}
+
+/// `[limits]`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Limits {
+    /// How many slow hashes run at once; 0 means one for each core.
+    pub password_checks: usize,
+}
+
+/// A development default; production always names its own.
+const DEFAULT_ISSUER_URL: &str = "http://127.0.0.1:6400";
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            issuer_url: DEFAULT_ISSUER_URL.to_owned(),
+            data_dir: default_data_dir(),
+            listen: Listen::default(),
+            database: Database::default(),
+            secrets: Secrets::default(),
+            tokens: Tokens::default(),
+            introspection: Introspection::default(),
+            sync: Sync::default(),
+            limits: Limits::default(),
+            log: Log::default(),
+        }
+    }
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self { url: String::new(), max_connections: 16 }
+    }
+}
+
+impl Default for Tokens {
+    fn default() -> Self {
+        Self {
+            access_ttl: Duration::from_secs(3600),
+            signing_alg: Algorithm::Rs256.to_string(),
+            default_audience: "demo-resource".to_owned(),
+        }
+    }
+}
+
+impl Default for Introspection {
+    fn default() -> Self {
+        Self { audience: "tessera-introspector".to_owned(), endpoint: String::new() }
+    }
+}
+
+impl Default for Sync {
+    fn default() -> Self {
+        Self { confirm_within: Duration::from_secs(8) }
+    }
+}
+
+/// What the configuration says, checked.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// See [`Config::issuer_url`].
+    pub issuer_url: String,
+    /// The issuer's URL as an audience.
+    pub issuer_audience: Audience,
+    /// See [`Introspection::audience`].
+    pub introspection_audience: Audience,
+    /// See [`Introspection::endpoint`].
+    pub introspection_endpoint: Option<String>,
+    /// See [`Tokens::default_audience`].
+    pub default_audience: Audience,
+    /// See [`Tokens::signing_alg`].
+    pub signing_alg: Algorithm,
+    /// See [`Database::url`].
+    pub database_url: String,
+    /// See [`Secrets::kek_file`].
+    pub kek_file: PathBuf,
+    /// Whether the key-encryption key may be made where it is missing: only at its default place.
+    pub make_kek: bool,
+}
+
+/// Reads the configuration from a file, where one is named, and the environment.
+///
+/// # Errors
+/// Every mistake in it.
+pub fn load(file: Option<PathBuf>) -> Result<Config, ConfigErrors> {
+    let sources = match file {
+        Some(file) => Sources::new().file(file),
+        None => Sources::new(),
+    };
+    let config: Config = tessera_kit::config::load(&sources.environment())?;
+    config.check()?;
+    Ok(config)
+}
+
+impl Config {
+    /// Checks what the types alone do not.
+    ///
+    /// # Errors
+    /// Every value that is out of bounds.
+    pub fn check(&self) -> Result<Checked, ConfigErrors> {
+        let mut errors = Vec::new();
+        let mut wrong = |key: &str, message: &str| {
+            errors.push(ConfigError {
+                origin: "configuration".to_owned(),
+                key: key.to_owned(),
+                message: message.to_owned(),
+            });
+        };
+        let url_ok = is_issuer_url(&self.issuer_url);
+        if !url_ok {
+            wrong("issuer_url", "an http or https URL with a host, without query, fragment and a slash at its end");
+        }
+        let day = Duration::from_secs(24 * 60 * 60);
+        if self.tokens.access_ttl < Duration::from_secs(1) || self.tokens.access_ttl > day {
+            wrong("tokens.access_ttl", "1s to 24h");
+        }
+        if !(1..=1000).contains(&self.database.max_connections) {
+            wrong("database.max_connections", "1 to 1000");
+        }
+        if self.sync.confirm_within.is_zero() || self.sync.confirm_within > Duration::from_secs(300) {
+            wrong("sync.confirm_within", "more than 0s, at most 5m");
+        }
+        let endpoint = Some(self.introspection.endpoint.clone()).filter(|url| !url.is_empty());
+        if endpoint.as_ref().is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
+            wrong(
+                "introspection.endpoint",
+                "an http or https URL, for instance https://introspect.example.com/oauth2/introspect",
+            );
+        }
+        let signing_alg = self.tokens.signing_alg.parse();
+        if signing_alg.is_err() {
+            wrong("tokens.signing_alg", "RS256, ES256 or EdDSA");
+        }
+        let mut audience = |text: &str, key: &str| match text.parse::<Audience>() {
+            Ok(audience) => Some(audience),
+            Err(error) => {
+                wrong(key, &error.to_string());
+                None
+            }
+        };
+        let issuer_audience = audience(&self.issuer_url, "issuer_url");
+        let introspection_audience = audience(&self.introspection.audience, "introspection.audience");
+        let default_audience = audience(&self.tokens.default_audience, "tokens.default_audience");
+        match (issuer_audience, introspection_audience, default_audience, signing_alg) {
+            (Some(issuer), Some(introspection), Some(default), Ok(signing_alg)) if errors.is_empty() => Ok(Checked {
+                issuer_url: self.issuer_url.clone(),
+                issuer_audience: issuer,
+                introspection_audience: introspection,
+                introspection_endpoint: endpoint,
+                default_audience: default,
+                signing_alg,
+                database_url: self.database_url(),
+                make_kek: self.secrets.kek_file.as_os_str().is_empty(),
+                kek_file: self.kek_file(),
+            }),
+            _ => Err(ConfigErrors(errors)),
+        }
+    }
+
+    fn database_url(&self) -> String {
+        if self.database.url.is_empty() {
+            format!("sqlite://{}?mode=rwc", self.data_dir.join("tessera.db").display())
+        } else {
+            self.database.url.clone()
+        }
+    }
+
+    fn kek_file(&self) -> PathBuf {
+        if self.secrets.kek_file.as_os_str().is_empty() {
+            self.data_dir.join("kek")
+        } else {
+            self.secrets.kek_file.clone()
+        }
+    }
+}
+
+/// RFC 8414 section 2: a URL without query and fragment. Plain http is for loopback and for what stands behind a proxy.
+fn is_issuer_url(url: &str) -> bool {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    rest.is_some_and(|rest| {
+        let host = rest.split('/').next().unwrap_or_default();
+        !host.is_empty() && !host.contains('@') && !url.contains(['?', '#', ' ']) && !url.ends_with('/')
+    })
+}
+
+/// `$XDG_DATA_HOME/tessera`, or where that is by default.
+fn default_data_dir() -> PathBuf {
+    let from = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    from("XDG_DATA_HOME")
+        .or_else(|| from("HOME").map(|home| home.join(".local/share")))
+        .unwrap_or_else(|| PathBuf::from("/var/lib"))
+        .join("tessera")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_valid() {
+        let checked = Config::default().check().expect("valid");
+        assert_eq!(checked.issuer_audience.as_str(), DEFAULT_ISSUER_URL);
+        assert!(checked.make_kek);
+    }
+
+    #[test]
+    fn every_mistake_is_told_at_once() {
+        let mut config = Config { issuer_url: "https://a.example/?x".to_owned(), ..Config::default() };
+        config.tokens.access_ttl = Duration::ZERO;
+        config.tokens.signing_alg = "HS256".to_owned();
+        config.introspection.audience = "two words".to_owned();
+        let errors = config.check().expect_err("four mistakes");
+        let keys: Vec<&str> = errors.0.iter().map(|error| error.key.as_str()).collect();
+        assert_eq!(keys, ["issuer_url", "tokens.access_ttl", "tokens.signing_alg", "introspection.audience"]);
+    }
+
+    #[test]
+    fn an_issuer_url_has_a_host_and_nothing_after_its_path() {
+        for good in ["https://id.example.com", "http://127.0.0.1:6400", "https://example.com/auth"] {
+            assert!(is_issuer_url(good), "{good}");
+        }
+        for bad in
+            ["", "id.example.com", "ftp://a", "https://", "https:///x", "https://a/", "https://a?b", "https://u@a"]
+        {
+            assert!(!is_issuer_url(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! What operations need, handed to them in one piece.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use tessera_check::Checker;
+use tessera_keys::SigningKey;
+use tessera_ledger::replica::Replica;
+use tessera_store::Database;
+use tessera_types::{Audience, Clock, Randomness};
+
+use crate::client_auth::RememberedSecrets;
+use crate::log::Publication;
+use crate::passwords::Passwords;
+use crate::telemetry::Telemetry;
+use crate::throttle::FailureThrottle;
+
+/// One issuer's parts. Cheap to clone.
+#[derive(Clone)]
+pub struct Context(Arc<Parts>);
+
+/// The parts.
+pub struct Parts {
+    /// The wall clock and the monotonic one.
+    pub clock: Arc<dyn Clock>,
+    /// For identifiers and secrets.
+    pub random: Arc<dyn Randomness>,
+    /// The database.
+    pub store: Database,
+    /// The log's state in memory: what the issuer itself has applied.
+    pub replica: Replica,
+    /// Decides whether a token is active, from the replica.
+    pub checker: Checker,
+    /// Carries the log to the replica and to introspectors, and knows who has confirmed what.
+    pub publication: Publication,
+    /// The key that signs. None where the operator's keys are missing.
+    pub signer: ArcSwapOption<SigningKey>,
+    /// The slow hash's pool.
+    pub passwords: Passwords,
+    /// Slow secrets that were right a moment ago.
+    pub remembered: RememberedSecrets,
+    /// The metrics.
+    pub telemetry: Telemetry,
+    /// Counts failed authentications.
+    pub throttle: FailureThrottle,
+    /// What the operator decided.
+    pub policy: Policy,
+}
+
+/// What the operator decided.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// The issuer's URL: every token's `iss`, byte by byte.
+    pub issuer_url: String,
+    /// The issuer's URL as the audience that administrative tokens must have.
+    pub issuer_audience: Audience,
+    /// The audience of tokens with which resource servers call introspection.
+    pub introspection_audience: Audience,
+    /// The audience of clients that were created without one.
+    pub default_audience: Audience,
+    /// How long access tokens live where the client says nothing.
+    pub access_ttl: Duration,
+    /// How long a revocation waits for introspectors before it is reported as unconfirmed.
+    pub confirm_within: Duration,
+}
+
+impl Context {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl std::ops::Deref for Context {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}

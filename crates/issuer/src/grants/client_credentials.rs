@@ -1,0 +1,34 @@
+//! The client credentials grant (RFC 6749 section 4.4).
+//!
+//! The client authenticates and gets an access token for itself; no refresh token (section 4.4.3). Nothing is written: the
+//! token's `rev` ties it to the client's state as it was checked. Threats: a public client, which anybody can pretend to be; scopes
+//! and audiences beyond what an administrator gave.
+
+use tessera_types::{Audience, ClientType, GrantType, ScopeSet};
+
+use super::{TokenError, choose_audience, may_use, narrow_scopes};
+use crate::client_auth::AuthenticatedClient;
+use crate::context::Context;
+use crate::minting::{self, Grant, Minted};
+
+/// Runs the grant for a client that has authenticated.
+///
+/// # Errors
+/// `PublicClient`, `GrantNotAllowed`, `ScopeNotAllowed`, `AudienceNotAllowed`, `Mint`.
+pub fn execute(
+    cx: &Context,
+    authenticated: &AuthenticatedClient,
+    grant_type: GrantType,
+    scopes: ScopeSet,
+    audience: Option<Audience>,
+) -> Result<Minted, TokenError> {
+    let client = &authenticated.client;
+    if client.kind == ClientType::Public {
+        return Err(TokenError::PublicClient);
+    }
+    may_use(client, grant_type)?;
+    let scopes = narrow_scopes(client, scopes)?;
+    let audience = choose_audience(cx, client, audience)?;
+    let subject = client.id.as_str();
+    Ok(minting::mint(cx, Grant { client, subject, scopes, audience, rev: authenticated.rev })?)
+}

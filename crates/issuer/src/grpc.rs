@@ -1,0 +1,16 @@
+//! The gRPC services: wire to typed request, the operation, typed answer to wire. No rules here.
+
+mod access;
+mod admin_client;
+mod admin_key;
+mod admin_scope;
+mod page;
+mod sync;
+mod token;
+mod wire;
+
+pub(crate) use admin_client::ClientAdministration;
+pub(crate) use admin_key::KeyAdministration;
+pub(crate) use admin_scope::ScopeAdministration;
+pub(crate) use sync::Feed;
+pub(crate) use token::Tokens;

@@ -1,0 +1,327 @@
+//! `tessera.admin.v1.ClientService`.
+
+use tessera_api::admin::v1::client_service_server::ClientService;
+use tessera_api::admin::v1::{self as api};
+use tessera_store::{Client, ClientFilter, StoredSecret};
+use tessera_types::scope::reserved;
+use tessera_types::{ClaimsProfile, ClientId, ClientType, PresentedSecret, Timestamp};
+use tonic::{Request, Response, Status};
+use uuid::Uuid;
+
+use super::page::Page;
+use super::{access, wire};
+use crate::context::Context;
+use crate::operations::clients::{self, Changed, Draft, Patch};
+
+/// The service.
+pub(crate) struct ClientAdministration(pub Context);
+
+const READ: &[&str] = &[reserved::ADMIN_READ, reserved::ADMIN];
+const WRITE: &[&str] = &[reserved::ADMIN];
+
+#[tonic::async_trait]
+impl ClientService for ClientAdministration {
+    async fn create_client(
+        &self,
+        request: Request<api::CreateClientRequest>,
+    ) -> Result<Response<api::CreateClientResponse>, Status> {
+        access::allow(&self.0, &request, WRITE).await?;
+        let request = request.into_inner();
+        let draft = draft(request.client.unwrap_or_default())?;
+        let imported = imported(request.client_secret)?;
+        let created = clients::create(&self.0, draft, imported).await.map_err(|error| access::refused(&error))?;
+        Ok(Response::new(api::CreateClientResponse {
+            client: Some(client(created.client)),
+            client_secret: created.secret.map(|s| s.expose().to_owned()).unwrap_or_default(),
+            revision: created.revision.to_string(),
+        }))
+    }
+
+    async fn get_client(
+        &self,
+        request: Request<api::GetClientRequest>,
+    ) -> Result<Response<api::GetClientResponse>, Status> {
+        access::allow(&self.0, &request, READ).await?;
+        let id = id(&request.into_inner().client_id)?;
+        let found = clients::find(&self.0, &id).await.map_err(|error| access::refused(&error))?;
+        Ok(Response::new(api::GetClientResponse { client: Some(client(found)) }))
+    }
+
+    async fn list_clients(
+        &self,
+        request: Request<api::ListClientsRequest>,
+    ) -> Result<Response<api::ListClientsResponse>, Status> {
+        access::allow(&self.0, &request, READ).await?;
+        let request = request.into_inner();
+        let page = Page::read(request.page_size, &request.page_token)?;
+        let after = page.after.as_deref().map(id).transpose()?;
+        let name_contains = Some(request.name_contains).filter(|text| !text.is_empty());
+        let filter = ClientFilter { name_contains, enabled: request.enabled };
+        let found = clients::list(&self.0, &filter, after.as_ref(), page.size + 1)
+            .await
+            .map_err(|error| access::refused(&error))?;
+        let (found, next_page_token) = page.cut(found, |client| client.id.as_str());
+        let clients = found.into_iter().map(client).collect();
+        Ok(Response::new(api::ListClientsResponse { clients, next_page_token }))
+    }
+
+    async fn update_client(
+        &self,
+        request: Request<api::UpdateClientRequest>,
+    ) -> Result<Response<api::UpdateClientResponse>, Status> {
+        access::allow(&self.0, &request, WRITE).await?;
+        let request = request.into_inner();
+        let wanted = request.client.unwrap_or_default();
+        let id = id(&wanted.client_id)?;
+        let etag = etag(&wanted.etag)?;
+        let patch = patch(wanted, &request.update_mask.unwrap_or_default().paths)?;
+        let changed = clients::update(&self.0, &id, etag, patch).await.map_err(|error| access::refused(&error))?;
+        let (client, revision) = parts(changed);
+        Ok(Response::new(api::UpdateClientResponse { client, revision }))
+    }
+
+    async fn delete_client(
+        &self,
+        request: Request<api::DeleteClientRequest>,
+    ) -> Result<Response<api::DeleteClientResponse>, Status> {
+        access::allow(&self.0, &request, WRITE).await?;
+        let id = id(&request.into_inner().client_id)?;
+        let revision = clients::delete(&self.0, &id).await.map_err(|error| access::refused(&error))?;
+        Ok(Response::new(api::DeleteClientResponse { revision: revision.to_string() }))
+    }
+
+    async fn enable_client(
+        &self,
+        request: Request<api::EnableClientRequest>,
+    ) -> Result<Response<api::EnableClientResponse>, Status> {
+        access::allow(&self.0, &request, WRITE).await?;
+        let id = id(&request.into_inner().client_id)?;
+        let changed = clients::set_enabled(&self.0, &id, true).await.map_err(|error| access::refused(&error))?;
+        let (client, revision) = parts(changed);
+        Ok(Response::new(api::EnableClientResponse { client, revision }))
+    }
+
+    async fn disable_client(
+        &self,
+        request: Request<api::DisableClientRequest>,
+    ) -> Result<Response<api::DisableClientResponse>, Status> {
+        access::allow(&self.0, &request, WRITE).await?;
+        let id = id(&request.into_inner().client_id)?;
+        let changed = clients::set_enabled(&self.0, &id, false).await.map_err(|error| access::refused(&error))?;
+        let (client, revision) = parts(changed);
+        Ok(Response::new(api::DisableClientResponse { client, revision }))
+    }
+
+    async fn rotate_client_secret(
+        &self,
+        request: Request<api::RotateClientSecretRequest>,
+    ) -> Result<Response<api::RotateClientSecretResponse>, Status> {
+        access::allow(&self.0, &request, WRITE).await?;
+        let request = request.into_inner();
+        let id = id(&request.client_id)?;
+        let overlap = match request.overlap {
+            Some(overlap) => wire::span(overlap, "overlap")?,
+            None => clients::DEFAULT_OVERLAP,
+        };
+        let expires = request.expire_time.map(|at| Timestamp(at.seconds));
+        let rotated =
+            clients::rotate_secret(&self.0, &id, overlap, expires).await.map_err(|error| access::refused(&error))?;
+        Ok(Response::new(api::RotateClientSecretResponse {
+            client_secret: rotated.secret.expose().to_owned(),
+            secret: Some(secret(&rotated.stored)),
+            revision: rotated.revision.to_string(),
+            confirmed: rotated.confirmed,
+        }))
+    }
+
+    async fn list_client_secrets(
+        &self,
+        request: Request<api::ListClientSecretsRequest>,
+    ) -> Result<Response<api::ListClientSecretsResponse>, Status> {
+        access::allow(&self.0, &request, READ).await?;
+        let id = id(&request.into_inner().client_id)?;
+        let secrets = clients::list_secrets(&self.0, &id).await.map_err(|error| access::refused(&error))?;
+        Ok(Response::new(api::ListClientSecretsResponse { secrets: secrets.iter().map(secret).collect() }))
+    }
+
+    async fn delete_client_secret(
+        &self,
+        request: Request<api::DeleteClientSecretRequest>,
+    ) -> Result<Response<api::DeleteClientSecretResponse>, Status> {
+        access::allow(&self.0, &request, WRITE).await?;
+        let request = request.into_inner();
+        let id = id(&request.client_id)?;
+        let secret: Uuid = request
+            .secret_id
+            .parse()
+            .map_err(|_| wire::invalid("secret_id", "A secret id is a UUID. List the client's secrets."))?;
+        let revision = clients::delete_secret(&self.0, &id, secret).await.map_err(|error| access::refused(&error))?;
+        Ok(Response::new(api::DeleteClientSecretResponse { revision: revision.to_string() }))
+    }
+
+    async fn revoke_client_tokens(
+        &self,
+        request: Request<api::RevokeClientTokensRequest>,
+    ) -> Result<Response<api::RevokeClientTokensResponse>, Status> {
+        access::allow(&self.0, &request, WRITE).await?;
+        let id = id(&request.into_inner().client_id)?;
+        let revision = clients::revoke_tokens(&self.0, &id).await.map_err(|error| access::refused(&error))?;
+        Ok(Response::new(api::RevokeClientTokensResponse { revision: revision.to_string() }))
+    }
+}
+
+fn id(text: &str) -> Result<ClientId, Status> {
+    text.parse().map_err(|_| {
+        wire::invalid("client_id", "A client id has 1 to 255 bytes, without spaces and control characters.")
+    })
+}
+
+fn etag(text: &str) -> Result<Option<i64>, Status> {
+    match text {
+        "" => Ok(None),
+        text => text.parse().map(Some).map_err(|_| wire::invalid("etag", "The etag is not one of this server's.")),
+    }
+}
+
+/// An imported secret: printable ASCII, so that every client can send it.
+fn imported(text: String) -> Result<Option<PresentedSecret>, Status> {
+    let well_formed = text.len() <= 255 && text.bytes().all(|b| b.is_ascii_graphic() || b == b' ');
+    if !well_formed {
+        return Err(access::refused(&clients::DraftError::Secret));
+    }
+    Ok(PresentedSecret::new(text))
+}
+
+fn draft(wanted: api::Client) -> Result<Draft, Status> {
+    let kind = match wanted.r#type() {
+        api::ClientType::Unspecified | api::ClientType::Confidential => ClientType::Confidential,
+        api::ClientType::Public => ClientType::Public,
+    };
+    let chosen = match wanted.client_id.as_str() {
+        "" => None,
+        text => Some(id(text)?),
+    };
+    let paths: Vec<String> = FIELDS.iter().map(|field| (*field).to_owned()).collect();
+    Ok(Draft { id: chosen, kind, rest: patch(wanted, &paths)? })
+}
+
+/// The fields an update may name.
+const FIELDS: &[&str] = &[
+    "name",
+    "description",
+    "grant_types",
+    "scopes",
+    "default_scopes",
+    "audiences",
+    "resources",
+    "redirect_uris",
+    "access_token_lifetime",
+    "claims_profile",
+];
+
+fn patch(wanted: api::Client, paths: &[String]) -> Result<Patch, Status> {
+    if paths.is_empty() || paths.iter().any(|path| !FIELDS.contains(&path.as_str())) {
+        return Err(wire::invalid(
+            "update_mask",
+            "The update mask names fields of a client that can change: name, description, grant_types, scopes, default_scopes, audiences, resources, redirect_uris, access_token_lifetime, claims_profile.",
+        ));
+    }
+    let profile = wanted.claims_profile();
+    let mut patch = Patch::default();
+    for path in paths {
+        match path.as_str() {
+            "name" => patch.name = Some(wanted.name.clone()),
+            "description" => patch.description = Some(wanted.description.clone()),
+            "grant_types" => {
+                patch.grants = Some(wire::words(
+                    wanted.grant_types.clone(),
+                    "grant_types",
+                    "A grant type is client_credentials, authorization_code, password or refresh_token.",
+                )?);
+            }
+            "scopes" => patch.scopes = Some(scopes(&wanted.scopes, "scopes")?),
+            "default_scopes" => patch.default_scopes = Some(scopes(&wanted.default_scopes, "default_scopes")?),
+            "audiences" => patch.audiences = Some(audiences(&wanted.audiences, "audiences")?),
+            "resources" => patch.resources = Some(audiences(&wanted.resources, "resources")?),
+            "redirect_uris" => {
+                patch.redirect_uris = Some(wire::words(
+                    wanted.redirect_uris.clone(),
+                    "redirect_uris",
+                    "A redirect URI is absolute, has no fragment and no user information, and its scheme is https, http or an application's own.",
+                )?);
+            }
+            "access_token_lifetime" => {
+                patch.access_ttl =
+                    Some(wanted.access_token_lifetime.map(|ttl| wire::span(ttl, "access_token_lifetime")).transpose()?);
+            }
+            _ => {
+                patch.claims_profile = Some(match profile {
+                    api::ClaimsProfile::Unspecified | api::ClaimsProfile::Rfc9068 => ClaimsProfile::Rfc9068,
+                    api::ClaimsProfile::Legacy => ClaimsProfile::Legacy,
+                });
+            }
+        }
+    }
+    Ok(patch)
+}
+
+fn scopes<C: FromIterator<tessera_types::Scope>>(list: &[String], field: &'static str) -> Result<C, Status> {
+    wire::words(
+        list.to_vec(),
+        field,
+        "A scope has 1 to 255 printable ASCII characters without space, quote and backslash.",
+    )
+}
+
+fn audiences<C: FromIterator<tessera_types::Audience>>(list: &[String], field: &'static str) -> Result<C, Status> {
+    wire::words(
+        list.to_vec(),
+        field,
+        "An audience has 1 to 255 printable ASCII characters without space, quote and backslash.",
+    )
+}
+
+fn parts(changed: Changed) -> (Option<api::Client>, String) {
+    (Some(client(changed.client)), changed.revision.to_string())
+}
+
+fn client(found: Client) -> api::Client {
+    fn texts<T: ToString>(list: impl IntoIterator<Item = T>) -> Vec<String> {
+        list.into_iter().map(|item| item.to_string()).collect()
+    }
+    let kind = match found.kind {
+        ClientType::Confidential => api::ClientType::Confidential,
+        ClientType::Public => api::ClientType::Public,
+    };
+    let profile = match found.claims_profile {
+        ClaimsProfile::Rfc9068 => api::ClaimsProfile::Rfc9068,
+        ClaimsProfile::Legacy => api::ClaimsProfile::Legacy,
+    };
+    api::Client {
+        client_id: found.id.to_string(),
+        name: found.name,
+        description: found.description,
+        r#type: kind.into(),
+        enabled: found.enabled,
+        grant_types: texts(&found.grants),
+        scopes: texts(&found.scopes),
+        default_scopes: texts(&found.default_scopes),
+        audiences: texts(&found.audiences),
+        resources: texts(&found.resources),
+        redirect_uris: texts(&found.redirect_uris),
+        access_token_lifetime: found.access_ttl.map(wire::duration),
+        claims_profile: profile.into(),
+        create_time: Some(wire::timestamp(found.created)),
+        update_time: Some(wire::timestamp(found.updated)),
+        etag: found.version.to_string(),
+    }
+}
+
+fn secret(stored: &StoredSecret) -> api::ClientSecret {
+    api::ClientSecret {
+        secret_id: stored.id.to_string(),
+        create_time: Some(wire::timestamp(stored.created)),
+        expire_time: stored.expires.map(wire::timestamp),
+        generated: stored.generated,
+    }
+}

@@ -1,0 +1,71 @@
+//! `tessera.oauth.v1.TokenService`.
+
+use tessera_api::oauth::v1::issue_token_request::Grant;
+use tessera_api::oauth::v1::token_service_server::TokenService;
+use tessera_api::oauth::v1::{IssueTokenRequest, IssueTokenResponse, RevokeTokenRequest, RevokeTokenResponse};
+use tessera_kit::http::Authorization;
+use tessera_types::scope::reserved;
+use tonic::{Request, Response, Status};
+
+use super::{access, wire};
+use crate::context::Context;
+use crate::grants::{self, GrantRequest, TokenRequest};
+use crate::operations::revoke::{self, Authority};
+
+/// The service.
+pub(crate) struct Tokens(pub Context);
+
+#[tonic::async_trait]
+impl TokenService for Tokens {
+    async fn issue_token(&self, request: Request<IssueTokenRequest>) -> Result<Response<IssueTokenResponse>, Status> {
+        let request = token_request(request)?;
+        let minted = grants::issue(&self.0, request).await.map_err(|error| access::refused(&error))?;
+        Ok(Response::new(IssueTokenResponse {
+            access_token: minted.access_token,
+            token_type: "Bearer".to_owned(),
+            expires_in: Some(wire::duration(minted.expires_in)),
+            scope: minted.scopes.to_string(),
+        }))
+    }
+
+    async fn revoke_token(
+        &self,
+        request: Request<RevokeTokenRequest>,
+    ) -> Result<Response<RevokeTokenResponse>, Status> {
+        if request.get_ref().token.is_empty() {
+            return Err(wire::invalid("token", "The token to revoke is missing."));
+        }
+        let authority = self.authority(&request).await?;
+        let token = request.into_inner().token;
+        let revision = revoke::revoke(&self.0, authority, &token).await.map_err(|error| access::refused(&error))?;
+        Ok(Response::new(RevokeTokenResponse { revision: revision.to_string() }))
+    }
+}
+
+impl Tokens {
+    async fn authority(&self, request: &Request<RevokeTokenRequest>) -> Result<Authority, Status> {
+        let fields = request.get_ref();
+        let unnamed = fields.client_id.is_empty() && fields.client_secret.is_empty();
+        if unnamed && matches!(access::authorization(request)?, Some(Authorization::Bearer(_))) {
+            access::allow(&self.0, request, &[reserved::ADMIN]).await?;
+            return Ok(Authority::Administrator);
+        }
+        access::presented(request, &fields.client_id, &fields.client_secret).map(Authority::Client)
+    }
+}
+
+fn token_request(request: Request<IssueTokenRequest>) -> Result<TokenRequest, Status> {
+    let client = access::presented(&request, &request.get_ref().client_id, &request.get_ref().client_secret)?;
+    let message = request.into_inner();
+    let grant = match message.grant {
+        Some(Grant::ClientCredentials(_)) => GrantRequest::ClientCredentials,
+        None => return Err(wire::invalid("grant", "The grant is missing, for instance client_credentials.")),
+    };
+    let scopes =
+        wire::words(message.scopes, "scopes", "A scope has 1 to 255 printable ASCII characters without space.")?;
+    let audience = match message.audience.as_str() {
+        "" => None,
+        text => Some(text.parse().map_err(|_| wire::invalid("audience", "The audience is malformed."))?),
+    };
+    Ok(TokenRequest { client, grant, scopes, audience })
+}

@@ -1,0 +1,41 @@
+//! The HTTP side: the RFC's form endpoints and documents, in front of the same operations as gRPC.
+
+mod client;
+mod introspect;
+mod metadata;
+mod query;
+mod revoke;
+mod token;
+
+use axum::Router;
+use axum::routing::{get, post};
+use tessera_kit::http::error;
+
+use crate::context::Context;
+
+/// Every route, at the root and, where the issuer URL has a path, below it.
+pub(crate) fn router(cx: &Context, introspection_endpoint: Option<String>) -> Router {
+    let document = metadata::Document::new(&cx.policy.issuer_url, introspection_endpoint);
+    let path = issuer_path(&cx.policy.issuer_url).to_owned();
+    let endpoints = Router::new()
+        .route("/oauth2/token", post(token::handle))
+        .route("/oauth2/revoke", post(revoke::handle))
+        .route("/oauth2/introspect", post(introspect::handle))
+        .route("/oauth2/jwks", get(metadata::jwks));
+    let well_known = get(move || {
+        let document = document.clone();
+        async move { document.response() }
+    });
+    let mut router = endpoints.clone().route(metadata::WELL_KNOWN, well_known.clone());
+    if !path.is_empty() {
+        // RFC 8414 section 3.1: the issuer's path comes after the well-known one.
+        router = router.nest(&path, endpoints).route(&format!("{}{path}", metadata::WELL_KNOWN), well_known);
+    }
+    error::with_fallbacks(router).with_state(cx.clone())
+}
+
+/// The path of the issuer URL, without a slash at its end; empty where there is none.
+fn issuer_path(issuer_url: &str) -> &str {
+    let after_scheme = issuer_url.split_once("://").map_or(issuer_url, |(_, rest)| rest);
+    after_scheme.find('/').map_or("", |at| after_scheme[at..].trim_end_matches('/'))
+}

@@ -1,0 +1,144 @@
+//! `POST /oauth2/token` (RFC 6749 section 3.2).
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::Request;
+use axum::response::{IntoResponse as _, Response};
+use serde::Serialize;
+use tessera_kit::http::{Form, FormBody, error};
+use tessera_types::{Audience, ErrorCode, Failure, GrantType, ScopeSet};
+
+use super::{client, query};
+use crate::client_auth::PresentedClient;
+use crate::context::Context;
+use crate::grants::{self, GrantRequest, TokenRequest};
+use crate::minting::Minted;
+
+/// A successful answer (RFC 6749 section 5.1).
+#[derive(Serialize)]
+struct TokenAnswer {
+    access_token: String,
+    token_type: &'static str,
+    expires_in: u64,
+    scope: String,
+}
+
+/// What is wrong with a token request's parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+enum ParameterError {
+    #[error("no grant type")]
+    GrantTypeMissing,
+    #[error("unsupported grant type")]
+    GrantTypeUnsupported,
+    #[error("malformed scope")]
+    Scope,
+    #[error("malformed audience")]
+    Audience,
+    #[error("resource is not an absolute URI")]
+    Resource,
+    #[error("resource and audience differ")]
+    Ambiguous,
+}
+
+impl Failure for ParameterError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::GrantTypeMissing => ErrorCode::InvalidRequest,
+            Self::GrantTypeUnsupported => ErrorCode::UnsupportedGrantType,
+            Self::Scope => ErrorCode::InvalidScope,
+            Self::Audience | Self::Resource | Self::Ambiguous => ErrorCode::InvalidTarget,
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::GrantTypeMissing => "GRANT_TYPE_MISSING",
+            Self::GrantTypeUnsupported => "GRANT_TYPE_UNSUPPORTED",
+            Self::Scope => "SCOPE_MALFORMED",
+            Self::Audience => "AUDIENCE_MALFORMED",
+            Self::Resource => "RESOURCE_MALFORMED",
+            Self::Ambiguous => "RESOURCE_AND_AUDIENCE_DIFFER",
+        }
+    }
+
+    fn advice(&self) -> &'static str {
+        match self {
+            Self::GrantTypeMissing => "The parameter grant_type is missing.",
+            Self::GrantTypeUnsupported => {
+                "The grant type is not supported. The server's metadata lists the supported ones."
+            }
+            Self::Scope => "The parameter scope is malformed: names of printable ASCII, separated by spaces.",
+            Self::Audience => "The parameter audience is malformed.",
+            Self::Resource => "The parameter resource is not an absolute URI without fragment.",
+            Self::Ambiguous => "The parameters resource and audience differ. Send one of them.",
+        }
+    }
+}
+
+/// Handles a token request.
+pub(super) async fn handle(State(cx): State<Context>, request: Request<Body>) -> Response {
+    match answer(&cx, request).await {
+        Ok(minted) => success(minted),
+        Err(response) => response,
+    }
+}
+
+async fn answer(cx: &Context, request: Request<Body>) -> Result<Minted, Response> {
+    query::refuse_credentials(request.uri()).map_err(|error| client::refused(&error))?;
+    let from = client::peer(request.extensions());
+    let FormBody { headers, mut form } =
+        FormBody::read(request, &[]).await.map_err(axum::response::IntoResponse::into_response)?;
+    let presented = client::client(&headers, &mut form, from).map_err(|error| client::refused(&error))?;
+    let request = token_request(presented, &mut form).map_err(|error| client::refused(&error))?;
+    grants::issue(cx, request).await.map_err(|error| client::refused(&error))
+}
+
+fn token_request(client: PresentedClient, form: &mut Form) -> Result<TokenRequest, ParameterError> {
+    let grant_type = form.take("grant_type").ok_or(ParameterError::GrantTypeMissing)?;
+    let grant = match grant_type.parse() {
+        Ok(GrantType::ClientCredentials) => GrantRequest::ClientCredentials,
+        _ => return Err(ParameterError::GrantTypeUnsupported),
+    };
+    let scopes = match form.take("scope") {
+        Some(text) => text.parse().map_err(|_| ParameterError::Scope)?,
+        None => ScopeSet::empty(),
+    };
+    Ok(TokenRequest { client, grant, scopes, audience: audience(form)? })
+}
+
+/// `resource` (RFC 8707: an absolute URI) or `audience`.
+fn audience(form: &mut Form) -> Result<Option<Audience>, ParameterError> {
+    let resource = form.take("resource");
+    let audience = form.take("audience");
+    if let Some(resource) = &resource
+        && (!is_absolute_uri(resource) || resource.contains('#'))
+    {
+        return Err(ParameterError::Resource);
+    }
+    match (resource, audience) {
+        (Some(resource), Some(audience)) if resource != audience => Err(ParameterError::Ambiguous),
+        (Some(text), _) | (None, Some(text)) => text.parse().map(Some).map_err(|_| ParameterError::Audience),
+        (None, None) => Ok(None),
+    }
+}
+
+fn is_absolute_uri(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(scheme, rest)| {
+        !rest.is_empty()
+            && scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
+    })
+}
+
+fn success(minted: Minted) -> Response {
+    let mut response = Json(TokenAnswer {
+        access_token: minted.access_token,
+        token_type: "Bearer",
+        expires_in: minted.expires_in.as_secs(),
+        scope: minted.scopes.to_string(),
+    })
+    .into_response();
+    error::no_store(response.headers_mut());
+    response
+}

@@ -1,0 +1,300 @@
+//! From the database to everybody who answers checks: the issuer's own replica first, then the feeds.
+//!
+//! One task reads the log in order, whoever wrote it (this process, `tessera init` beside it, another issuer), applies it to the
+//! replica and keeps the recent entries for the feeds, which read at their own pace. A slow introspector costs no memory here.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use metrics::Histogram;
+use tessera_ledger::event::{Entry, Snapshot};
+use tessera_ledger::replica::Replica;
+use tessera_store::{Database, StoreError, Tail};
+use tessera_types::{Clock, ErrorCode, Failure, Revision};
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use super::{Appender, Holders};
+
+/// How often the log is read where nobody says that something was written: for what other processes write.
+const POLL: Duration = Duration::from_millis(200);
+
+/// How many entries are read at once.
+const BATCH: u64 = 1000;
+
+/// How many recent entries are kept for feeds. Who is further behind reads the database.
+const RECENT: usize = 16_384;
+
+/// How long one snapshot serves those who ask for one.
+const SHARE_SNAPSHOT: Duration = Duration::from_secs(2);
+
+/// How long the issuer answers checks from memory when the database does not answer.
+const MAX_STALENESS: Duration = Duration::from_secs(5);
+
+/// Carries the log. Cheap to clone.
+#[derive(Clone)]
+pub struct Publication {
+    shared: Arc<Shared>,
+    appender: Appender,
+    barrier: Histogram,
+}
+
+struct Shared {
+    store: Database,
+    replica: Replica,
+    clock: Arc<dyn Clock>,
+    holders: Holders,
+    recent: Mutex<VecDeque<Entry>>,
+    snapshot: tokio::sync::Mutex<Option<(Duration, Arc<Snapshot>)>>,
+    /// When the log was last read, in milliseconds of the monotonic clock, plus one; 0 is never.
+    read_at: AtomicU64,
+}
+
+/// The task that follows the log.
+pub struct PublicationTask(Arc<Shared>);
+
+/// The change is durable, but a connected introspector has not confirmed it in time (revocation.md).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("revision {revision} is durable but not confirmed by every introspector")]
+pub struct Unconfirmed {
+    /// Where the change stands in the log.
+    pub revision: Revision,
+}
+
+impl Failure for Unconfirmed {
+    fn code(&self) -> ErrorCode {
+        ErrorCode::TemporarilyUnavailable
+    }
+
+    fn reason(&self) -> &'static str {
+        "REVOCATION_UNCONFIRMED"
+    }
+
+    fn advice(&self) -> &'static str {
+        "The change is durable, but an introspector has not confirmed it yet. Repeat the call to wait again."
+    }
+}
+
+impl Publication {
+    /// Loads the log's state into the replica; the task then follows it.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn open(
+        store: Database,
+        replica: Replica,
+        clock: Arc<dyn Clock>,
+        barrier: Histogram,
+    ) -> Result<(Self, PublicationTask), StoreError> {
+        let holders = Holders::new(Arc::clone(&clock));
+        let appender = Appender::start(store.clone());
+        let shared = Arc::new(Shared {
+            store,
+            replica,
+            clock,
+            holders,
+            recent: Mutex::default(),
+            snapshot: tokio::sync::Mutex::default(),
+            read_at: AtomicU64::new(0),
+        });
+        shared.load().await?;
+        Ok((Self { shared: Arc::clone(&shared), appender, barrier }, PublicationTask(shared)))
+    }
+
+    /// Writes revocations.
+    #[must_use]
+    pub fn appender(&self) -> &Appender {
+        &self.appender
+    }
+
+    /// Who must confirm.
+    #[must_use]
+    pub fn holders(&self) -> &Holders {
+        &self.shared.holders
+    }
+
+    /// Waits until everybody who answers checks has a revision: this process, then every introspector.
+    ///
+    /// # Errors
+    /// [`Unconfirmed`] where time ran out. The change is durable all the same.
+    pub async fn confirm(&self, revision: Revision, within: Duration) -> Result<(), Unconfirmed> {
+        let begun = self.shared.clock.monotonic();
+        self.applied(revision, within).await?;
+        let rest = within.saturating_sub(self.shared.clock.monotonic().saturating_sub(begun));
+        let confirmed = self.shared.holders.wait(revision.number, rest).await;
+        let took = self.shared.clock.monotonic().saturating_sub(begun);
+        self.barrier.record(took.as_secs_f64());
+        if confirmed {
+            Ok(())
+        } else {
+            tracing::warn!(%revision, "a change is durable but not confirmed by every introspector");
+            Err(Unconfirmed { revision })
+        }
+    }
+
+    /// Waits until this process has applied a revision.
+    ///
+    /// # Errors
+    /// [`Unconfirmed`] where time ran out.
+    pub async fn applied(&self, revision: Revision, within: Duration) -> Result<(), Unconfirmed> {
+        let applied = self.shared.replica.wait_for(revision);
+        tokio::time::timeout(within, applied).await.map_err(|_| Unconfirmed { revision })
+    }
+
+    /// Whether the log was read lately: otherwise nobody can tell what was revoked meanwhile.
+    #[must_use]
+    pub fn in_touch(&self, now: Duration) -> bool {
+        let stamp = self.shared.read_at.load(Ordering::Acquire);
+        stamp.checked_sub(1).is_some_and(|ms| now.saturating_sub(Duration::from_millis(ms)) <= MAX_STALENESS)
+    }
+
+    /// At most `limit` entries after a revision that the replica has applied.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn after(&self, revision: u64, limit: usize) -> Result<Tail, StoreError> {
+        if let Some(entries) = self.shared.recent_after(revision, limit) {
+            return Ok(Tail::Entries(entries));
+        }
+        let limit = u64::try_from(limit).unwrap_or(u64::MAX);
+        self.shared.store.log().after(revision, limit).await
+    }
+
+    /// The whole state at this revision or above, for an introspector that cannot go on from where it stands. When many come at
+    /// once, as after a restart, they share one.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn snapshot(&self, at_least: u64) -> Result<Arc<Snapshot>, StoreError> {
+        let mut shared = self.shared.snapshot.lock().await;
+        let now = self.shared.clock.monotonic();
+        if let Some((read_at, snapshot)) = &*shared
+            && now.saturating_sub(*read_at) < SHARE_SNAPSHOT
+            && snapshot.position.revision >= at_least
+        {
+            return Ok(Arc::clone(snapshot));
+        }
+        let snapshot = Arc::new(self.shared.store.log().snapshot().await?);
+        *shared = Some((now, Arc::clone(&snapshot)));
+        Ok(snapshot)
+    }
+
+    /// The database the log is in.
+    #[must_use]
+    pub fn store(&self) -> &Database {
+        &self.shared.store
+    }
+
+    /// The replica.
+    #[must_use]
+    pub fn replica(&self) -> &Replica {
+        &self.shared.replica
+    }
+}
+
+impl PublicationTask {
+    /// Follows the log until told to stop.
+    pub async fn run(self, stop: CancellationToken) {
+        let shared = self.0;
+        let mut head = shared.store.head_watch();
+        let mut poll = tokio::time::interval(POLL);
+        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut failing = false;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = poll.tick() => {}
+                changed = head.changed() => if changed.is_err() { return },
+            }
+            shared.forget_snapshot();
+            match shared.follow().await {
+                Ok(()) if failing => {
+                    failing = false;
+                    tracing::info!("the log is read again");
+                }
+                Ok(()) => {}
+                Err(error) if !failing => {
+                    failing = true;
+                    tracing::error!(error = %error, "the log cannot be read; checks answer 503 until it can");
+                }
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+impl Shared {
+    /// Forgets a snapshot that nobody comes for any more.
+    fn forget_snapshot(&self) {
+        let Ok(mut shared) = self.snapshot.try_lock() else { return };
+        let now = self.clock.monotonic();
+        if shared.as_ref().is_some_and(|(read_at, _)| now.saturating_sub(*read_at) >= SHARE_SNAPSHOT) {
+            *shared = None;
+        }
+    }
+
+    /// Reads everything that follows what the replica has.
+    async fn follow(&self) -> Result<(), StoreError> {
+        loop {
+            let begun = self.clock.monotonic();
+            let Some(position) = self.replica.position() else { return self.load().await };
+            match self.store.log().after(position.revision, BATCH).await? {
+                Tail::Entries(entries) if entries.is_empty() => {
+                    self.read(begun);
+                    return Ok(());
+                }
+                Tail::Entries(entries) => self.apply(entries),
+                Tail::Compacted => return self.load().await,
+            }
+        }
+    }
+
+    async fn load(&self) -> Result<(), StoreError> {
+        let begun = self.clock.monotonic();
+        let snapshot = self.store.log().snapshot().await?;
+        self.recent().clear();
+        if let Err(error) = self.replica.install(snapshot) {
+            // Only a database restored under a running issuer comes here: it must not answer from either state.
+            tracing::error!(error = %error, "the database is older than this process; restart the issuer");
+            return Ok(());
+        }
+        self.read(begun);
+        Ok(())
+    }
+
+    fn apply(&self, entries: Vec<Entry>) {
+        {
+            let mut recent = self.recent();
+            recent.extend(entries.iter().cloned());
+            let surplus = recent.len().saturating_sub(RECENT);
+            recent.drain(..surplus);
+        }
+        // The feeds are woken by the replica's position: what they then look for is in `recent` already.
+        if let Err(error) = self.replica.apply(&entries) {
+            tracing::error!(error = %error, "the log does not follow the replica");
+        }
+    }
+
+    fn recent_after(&self, revision: u64, limit: usize) -> Option<Vec<Entry>> {
+        let recent = self.recent();
+        let first = recent.front()?.revision;
+        let last = recent.back()?.revision;
+        if revision + 1 < first || revision > last {
+            return None;
+        }
+        let skip = usize::try_from(revision + 1 - first).ok()?;
+        Some(recent.iter().skip(skip).take(limit).cloned().collect())
+    }
+
+    /// The log was as of this moment or later.
+    fn read(&self, begun: Duration) {
+        let ms = u64::try_from(begun.as_millis()).unwrap_or(u64::MAX - 1);
+        self.read_at.store(ms + 1, Ordering::Release);
+    }
+
+    fn recent(&self) -> MutexGuard<'_, VecDeque<Entry>> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,100 @@
+//! Access tokens: what a grant decided becomes a signed JWT (RFC 9068, or the legacy claims profile).
+
+use std::time::Duration;
+
+use tessera_check::claims::AccessClaims;
+use tessera_store::Client;
+use tessera_types::{Audience, ClaimsProfile, ErrorCode, Failure, Revision, ScopeSet, TokenId};
+
+use crate::context::Context;
+
+/// How far `nbf` lies in the past, and in the legacy profile `iat` too: resource servers verify with no leeway at all, and
+/// their clocks run behind ours as often as ahead.
+const BACKDATE: Duration = Duration::from_secs(3);
+
+/// What a grant decided.
+pub struct Grant<'a> {
+    /// The client the token is issued to.
+    pub client: &'a Client,
+    /// Whom it acts for: a user's id, or the client's own.
+    pub subject: &'a str,
+    /// The scopes granted.
+    pub scopes: ScopeSet,
+    /// The audience it is meant for.
+    pub audience: Audience,
+    /// What the issuer had applied before it checked anything.
+    pub rev: Revision,
+}
+
+/// A token and what the client is told of it.
+pub struct Minted {
+    /// The signed token.
+    pub access_token: String,
+    /// How long it lives from now.
+    pub expires_in: Duration,
+    /// The scopes granted.
+    pub scopes: ScopeSet,
+}
+
+/// Why no token could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum MintError {
+    /// There is no key to sign with.
+    #[error("there is no active signing key")]
+    NoKey,
+    /// The key did not sign.
+    #[error("signing failed")]
+    Signing(#[source] tessera_keys::SignError),
+}
+
+impl Failure for MintError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::NoKey => ErrorCode::TemporarilyUnavailable,
+            Self::Signing(_) => ErrorCode::ServerError,
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::NoKey => "NO_SIGNING_KEY",
+            Self::Signing(_) => "SIGNING_FAILED",
+        }
+    }
+
+    fn advice(&self) -> &'static str {
+        match self {
+            Self::NoKey => "The server has no signing key. Please contact its administrator.",
+            Self::Signing(_) => "The server failed. Its log says more.",
+        }
+    }
+}
+
+/// Makes and signs an access token.
+///
+/// # Errors
+/// `NoKey` where the operator's keys are missing.
+pub fn mint(cx: &Context, grant: Grant<'_>) -> Result<Minted, MintError> {
+    let signer = cx.signer.load_full().ok_or(MintError::NoKey)?;
+    let now = cx.clock.now();
+    let profile = grant.client.claims_profile;
+    let lifetime = grant.client.access_ttl.unwrap_or(cx.policy.access_ttl);
+    let backdated = now.minus(BACKDATE);
+    let claims = AccessClaims {
+        issuer: cx.policy.issuer_url.clone(),
+        subject: grant.subject.to_owned(),
+        audience: vec![grant.audience],
+        client: grant.client.id.clone(),
+        scopes: grant.scopes.clone(),
+        issued: if profile == ClaimsProfile::Legacy { backdated } else { now },
+        not_before: backdated,
+        expires: now.plus(lifetime),
+        token: TokenId::generate(&*cx.random),
+        rev: grant.rev,
+        grant: None,
+        username: None,
+        profile,
+    };
+    let access_token = claims.sign(&signer).map_err(MintError::Signing)?;
+    Ok(Minted { access_token, expires_in: lifetime, scopes: grant.scopes })
+}

@@ -1,0 +1,145 @@
+//! Who may call what is not for clients: administration, the feed (security.md, item 44).
+//!
+//! A Bearer token whose audience is the issuer and that has the scope. Reserved scopes come by client credentials only, so that a
+//! person's token never administers; the check here says so once more.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tessera_check::{AudienceRule, CannotTell, Refused, Verdict, Verified};
+use tessera_types::{Audience, ErrorCode, Failure, Revision};
+
+use crate::context::Context;
+
+/// How long a check waits for the issuer itself to catch up with a token another issuer minted.
+const CATCH_UP: Duration = Duration::from_secs(2);
+
+/// Why a caller was turned away.
+#[derive(Debug, thiserror::Error)]
+pub enum AccessError {
+    /// There was no Bearer token.
+    #[error("no bearer token")]
+    NoToken,
+    /// The token is not active, or not for the issuer.
+    #[error("the bearer token is not active here")]
+    InvalidToken,
+    /// The token lacks the scope.
+    #[error("the bearer token lacks the scope {0}")]
+    InsufficientScope(&'static str),
+    /// Nobody can tell now.
+    #[error("the token cannot be checked now")]
+    CannotTell(#[source] CannotTell),
+}
+
+impl Failure for AccessError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::NoToken | Self::InvalidToken => ErrorCode::InvalidToken,
+            Self::InsufficientScope(_) => ErrorCode::InsufficientScope,
+            Self::CannotTell(CannotTell::Busy) => ErrorCode::Throttled,
+            Self::CannotTell(_) => ErrorCode::TemporarilyUnavailable,
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::NoToken => "BEARER_TOKEN_MISSING",
+            Self::InvalidToken => "BEARER_TOKEN_INVALID",
+            Self::InsufficientScope(_) => "SCOPE_MISSING",
+            Self::CannotTell(CannotTell::Busy) => "TOO_MANY_UNKNOWN_TOKENS",
+            Self::CannotTell(_) => "NOT_READY",
+        }
+    }
+
+    fn advice(&self) -> &'static str {
+        match self {
+            Self::NoToken => "Send authorization: Bearer with a token whose audience is this issuer.",
+            Self::InvalidToken => "The Bearer token is expired, revoked or not meant for this issuer. Get a new one.",
+            Self::InsufficientScope(_) => {
+                "The Bearer token lacks the scope for this call. See the service's documentation."
+            }
+            Self::CannotTell(CannotTell::Busy) => "Too many unknown tokens are being checked. Try again.",
+            Self::CannotTell(_) => "The server cannot check tokens now. Try again.",
+        }
+    }
+}
+
+/// Checks that a Bearer token is for the issuer and has one of the scopes; the first one named is what is asked for in errors.
+///
+/// # Errors
+/// See [`AccessError`].
+pub async fn authorize(
+    cx: &Context,
+    bearer: Option<&str>,
+    any_of: &'static [&'static str],
+) -> Result<Arc<Verified>, AccessError> {
+    let token = bearer.ok_or(AccessError::NoToken)?;
+    check_for(cx, token, &cx.policy.issuer_audience, any_of).await
+}
+
+/// Checks that a Bearer token is a client's own, for this audience, with one of the scopes.
+///
+/// # Errors
+/// See [`AccessError`].
+pub async fn check_for(
+    cx: &Context,
+    token: &str,
+    audience: &Audience,
+    any_of: &'static [&'static str],
+) -> Result<Arc<Verified>, AccessError> {
+    let scope = any_of.first().copied().unwrap_or_default();
+    caught_up(cx, || cx.checker.check_locally(token, audience, any_of)).await.map_err(|refused| match refused {
+        Refused::Inactive => AccessError::InvalidToken,
+        Refused::Scope | Refused::Person => AccessError::InsufficientScope(scope),
+        Refused::CannotTell(cause) => AccessError::CannotTell(cause),
+    })
+}
+
+/// Checks a token for somebody with these resources.
+///
+/// # Errors
+/// Why there is no answer.
+pub async fn check(cx: &Context, token: &str, resources: &[Audience]) -> Result<Verdict, CannotTell> {
+    caught_up(cx, || cx.checker.check(token, AudienceRule { resources, only: None })).await
+}
+
+/// Runs a check, once more after a moment where the issuer has not caught up with the token. Out of touch with the database nobody
+/// can tell.
+async fn caught_up<T, E: MayBeBehind>(cx: &Context, check: impl Fn() -> Result<T, E>) -> Result<T, E> {
+    if !cx.publication.in_touch(cx.clock.monotonic()) {
+        return Err(CannotTell::NotReady.into());
+    }
+    match check() {
+        Err(error) => {
+            let Some(needs) = error.needs() else { return Err(error) };
+            if tokio::time::timeout(CATCH_UP, cx.replica.wait_for(needs)).await.is_err() {
+                return Err(error);
+            }
+            check()
+        }
+        answer => answer,
+    }
+}
+
+/// An error that may say which revision would help.
+trait MayBeBehind: From<CannotTell> {
+    fn needs(&self) -> Option<Revision>;
+}
+
+impl MayBeBehind for CannotTell {
+    fn needs(&self) -> Option<Revision> {
+        match self {
+            Self::Behind { needs } => Some(*needs),
+            _ => None,
+        }
+    }
+}
+
+impl MayBeBehind for Refused {
+    fn needs(&self) -> Option<Revision> {
+        match self {
+            Self::CannotTell(error) => error.needs(),
+            _ => None,
+        }
+    }
+}

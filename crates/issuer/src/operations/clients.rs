@@ -1,0 +1,216 @@
+//! Clients: registering, changing, disabling and deleting them, and their secrets.
+//!
+//! Whatever takes something away raises the client's watermark in the same transaction: every token from before is inactive
+//! once the call has returned, and nothing (enabling again, making a client anew under the same id) revives it.
+
+mod draft;
+mod error;
+mod secrets;
+
+pub use draft::{Draft, DraftError, Patch};
+pub use error::AdminError;
+pub use secrets::{DEFAULT_OVERLAP, Rotated, delete_secret, list_secrets, rotate_secret};
+
+use tessera_ledger::event::{ClientState, Event, Subject};
+use tessera_store::{Client, ClientFilter, StoredSecret, Transaction};
+use tessera_types::random;
+use tessera_types::{ClientId, ClientType, PresentedSecret, Revision, SecretHash};
+use uuid::Uuid;
+
+use crate::context::Context;
+
+/// A new client, with its secret this once.
+pub struct Created {
+    /// The client.
+    pub client: Client,
+    /// The generated secret; none for public clients and imported secrets.
+    pub secret: Option<PresentedSecret>,
+    /// Since when it is known.
+    pub revision: Revision,
+}
+
+/// A changed client.
+pub struct Changed {
+    /// The client.
+    pub client: Client,
+    /// Since when the change holds everywhere.
+    pub revision: Revision,
+}
+
+/// Registers a client, with a generated secret or an imported one.
+///
+/// # Errors
+/// `Draft` where something is not valid, `Taken` where the id or name is.
+pub async fn create(cx: &Context, draft: Draft, imported: Option<PresentedSecret>) -> Result<Created, AdminError> {
+    let client = draft.into_client(cx)?;
+    check_scopes(cx, &client).await?;
+    let (secret, hash) = match (client.kind, imported) {
+        (ClientType::Public, Some(_)) => return Err(DraftError::SecretOfPublicClient.into()),
+        (ClientType::Public, None) => (None, None),
+        (ClientType::Confidential, Some(imported)) => (None, Some(hash_imported(cx, &imported).await?)),
+        (ClientType::Confidential, None) => {
+            let secret = PresentedSecret::generate(&*cx.random);
+            let hash = SecretHash::Fast(secret.fast_hash());
+            (Some(secret), Some(hash))
+        }
+    };
+    let mut tx = cx.store.begin().await?;
+    tx.clients().insert(&client).await?;
+    if let Some(hash) = hash {
+        tx.clients().insert_secret(&client.id, &stored(cx, hash, secret.is_some())).await?;
+    }
+    tx.record(changed(&client));
+    let revision = commit(cx, tx).await?;
+    // Nothing to confirm: an introspector that does not know the client yet waits for its tokens' `rev`.
+    cx.publication.applied(revision, cx.policy.confirm_within).await?;
+    tracing::info!(client_id = %client.id, %revision, "client created");
+    Ok(Created { client, secret, revision })
+}
+
+/// One client.
+///
+/// # Errors
+/// `NotFound`.
+pub async fn find(cx: &Context, id: &ClientId) -> Result<Client, AdminError> {
+    cx.store.clients().find(id).await?.ok_or(AdminError::ClientNotFound)
+}
+
+/// A page of clients by id.
+///
+/// # Errors
+/// `Store`.
+pub async fn list(
+    cx: &Context,
+    filter: &ClientFilter,
+    after: Option<&ClientId>,
+    limit: u64,
+) -> Result<Vec<Client>, AdminError> {
+    Ok(cx.store.clients().list(filter, after, limit).await?)
+}
+
+/// Changes a client. Taking scopes, grants or audiences away makes older tokens inactive.
+///
+/// # Errors
+/// `NotFound`, `Draft`, `Taken`; `Conflict` where it was changed meanwhile; `Unconfirmed`.
+pub async fn update(cx: &Context, id: &ClientId, etag: Option<i64>, patch: Patch) -> Result<Changed, AdminError> {
+    let mut tx = cx.store.begin().await?;
+    let before = tx.clients().find(id).await?.ok_or(AdminError::ClientNotFound)?;
+    if etag.is_some_and(|etag| etag != before.version) {
+        return Err(AdminError::Conflict);
+    }
+    let after = patch.apply(cx, &before)?;
+    check_scopes(cx, &after).await?;
+    let after = Client { version: tx.clients().update(&after).await?, ..after };
+    if narrows(&before, &after) {
+        tx.record(Event::WatermarkRaised(Subject::Client(id.clone())));
+    }
+    tx.record(changed(&after));
+    let revision = commit(cx, tx).await?;
+    cx.publication.confirm(revision, cx.policy.confirm_within).await?;
+    tracing::info!(client_id = %id, %revision, "client changed");
+    Ok(Changed { client: after, revision })
+}
+
+/// Enables or disables a client. Disabling makes its tokens inactive for good.
+///
+/// # Errors
+/// `NotFound`, `Conflict`, `Unconfirmed`.
+pub async fn set_enabled(cx: &Context, id: &ClientId, enabled: bool) -> Result<Changed, AdminError> {
+    let mut tx = cx.store.begin().await?;
+    let before = tx.clients().find(id).await?.ok_or(AdminError::ClientNotFound)?;
+    if before.enabled == enabled {
+        // Nothing to write; but whoever said so first may still be waiting (revocation.md, the log).
+        let revision = commit(cx, tx).await?;
+        cx.publication.confirm(revision, cx.policy.confirm_within).await?;
+        return Ok(Changed { client: before, revision });
+    }
+    let after = Client { enabled, updated: cx.clock.now(), ..before };
+    let after = Client { version: tx.clients().update(&after).await?, ..after };
+    if !enabled {
+        tx.record(Event::WatermarkRaised(Subject::Client(id.clone())));
+    }
+    tx.record(changed(&after));
+    let revision = commit(cx, tx).await?;
+    cx.publication.confirm(revision, cx.policy.confirm_within).await?;
+    tracing::info!(client_id = %id, %revision, enabled, "client enabled or disabled");
+    Ok(Changed { client: after, revision })
+}
+
+/// Deletes a client with its secrets; its tokens are inactive for good.
+///
+/// # Errors
+/// `NotFound`, `Unconfirmed`.
+pub async fn delete(cx: &Context, id: &ClientId) -> Result<Revision, AdminError> {
+    let mut tx = cx.store.begin().await?;
+    if !tx.clients().delete(id).await? {
+        return Err(AdminError::ClientNotFound);
+    }
+    tx.record(Event::WatermarkRaised(Subject::Client(id.clone())));
+    tx.record(Event::ClientChanged { client: id.clone(), state: None });
+    let revision = commit(cx, tx).await?;
+    cx.publication.confirm(revision, cx.policy.confirm_within).await?;
+    tracing::info!(client_id = %id, %revision, "client deleted");
+    Ok(revision)
+}
+
+/// Makes every token issued to a client so far inactive.
+///
+/// # Errors
+/// `NotFound`, `Unconfirmed`.
+pub async fn revoke_tokens(cx: &Context, id: &ClientId) -> Result<Revision, AdminError> {
+    let mut tx = cx.store.begin().await?;
+    if tx.clients().find(id).await?.is_none() {
+        return Err(AdminError::ClientNotFound);
+    }
+    tx.record(Event::WatermarkRaised(Subject::Client(id.clone())));
+    let revision = commit(cx, tx).await?;
+    cx.publication.confirm(revision, cx.policy.confirm_within).await?;
+    tracing::info!(client_id = %id, %revision, "a client's tokens revoked");
+    Ok(revision)
+}
+
+/// The event that tells replicas a client's state.
+pub(super) fn changed(client: &Client) -> Event {
+    let state = ClientState {
+        enabled: client.enabled,
+        audiences: client.audiences.clone(),
+        resources: client.resources.clone(),
+    };
+    Event::ClientChanged { client: client.id.clone(), state: Some(state) }
+}
+
+/// Commits, and returns where the log stands with it.
+async fn commit(_cx: &Context, tx: Transaction) -> Result<Revision, AdminError> {
+    Ok(tx.commit().await?.position.revision())
+}
+
+/// Whether something was taken away that tokens may still carry.
+fn narrows(before: &Client, after: &Client) -> bool {
+    !before.scopes.is_subset(&after.scopes)
+        || before.grants.iter().any(|g| !after.grants.contains(g))
+        || before.audiences.iter().any(|a| !after.audiences.contains(a))
+}
+
+/// A client's scopes must be registered.
+async fn check_scopes(cx: &Context, client: &Client) -> Result<(), AdminError> {
+    let unknown = cx.store.scopes().unregistered(&client.scopes).await?;
+    if unknown.is_empty() { Ok(()) } else { Err(DraftError::UnknownScope.into()) }
+}
+
+/// An imported secret that has our shape is ours, from another installation: the shape picks the hash when it is presented.
+async fn hash_imported(cx: &Context, secret: &PresentedSecret) -> Result<SecretHash, AdminError> {
+    match secret.shape() {
+        tessera_types::secret::SecretShape::Generated => Ok(SecretHash::Fast(secret.fast_hash())),
+        tessera_types::secret::SecretShape::Chosen => Ok(cx.passwords.hash(secret, &*cx.random).await?),
+    }
+}
+
+fn stored(cx: &Context, hash: SecretHash, generated: bool) -> StoredSecret {
+    StoredSecret {
+        id: Uuid::from_bytes(random::bytes(&*cx.random)),
+        hash,
+        created: cx.clock.now(),
+        expires: None,
+        generated,
+    }
+}

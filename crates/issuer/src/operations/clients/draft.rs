@@ -1,0 +1,249 @@
+//! What somebody wants a client to be, and whether it may be so.
+
+use std::time::Duration;
+
+use tessera_store::Client;
+use tessera_types::random;
+use tessera_types::{
+    Audience, ClaimsProfile, ClientId, ClientType, ErrorCode, Failure, GrantType, RedirectUri, ScopeSet,
+};
+
+use crate::context::Context;
+
+/// The longest name, in characters.
+pub(super) const NAME_MAX: usize = 255;
+/// The longest description, in characters: what the systems that people move from allow.
+pub(super) const DESCRIPTION_MAX: usize = 21_844;
+/// The longest life of an access token.
+pub(super) const LIFETIME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// The most entries of a list.
+pub(super) const LIST_MAX: usize = 256;
+
+/// A client to register.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// The identifier; none lets the server choose.
+    pub id: Option<ClientId>,
+    /// See [`Client`].
+    pub kind: ClientType,
+    /// What can be changed later, too.
+    pub rest: Patch,
+}
+
+/// What to change of a client: what is `None` stays.
+#[derive(Clone, Debug, Default)]
+pub struct Patch {
+    /// The name people see.
+    pub name: Option<String>,
+    /// What it is for.
+    pub description: Option<String>,
+    /// The grants it may use.
+    pub grants: Option<Vec<GrantType>>,
+    /// The scopes it may ask for.
+    pub scopes: Option<ScopeSet>,
+    /// The scopes it gets where it asks for none.
+    pub default_scopes: Option<ScopeSet>,
+    /// The audiences it issues for; empty means the server's default.
+    pub audiences: Option<Vec<Audience>>,
+    /// The audiences whose tokens it may introspect.
+    pub resources: Option<Vec<Audience>>,
+    /// Where authorization answers may be sent.
+    pub redirect_uris: Option<Vec<RedirectUri>>,
+    /// How long its access tokens live; `Some(None)` means the server's default.
+    pub access_ttl: Option<Option<Duration>>,
+    /// The shape of its tokens' claims.
+    pub claims_profile: Option<ClaimsProfile>,
+}
+
+/// Why a client may not be so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DraftError {
+    /// The name is empty or too long, or has control characters.
+    #[error("name out of bounds")]
+    Name,
+    /// The description is too long.
+    #[error("description out of bounds")]
+    Description,
+    /// Neither grants nor resources: such a client could do nothing.
+    #[error("no grant and no resource")]
+    NoGrant,
+    /// A public client with a grant that needs a secret.
+    #[error("client credentials for a public client")]
+    PublicClientCredentials,
+    /// A scope is not registered.
+    #[error("a scope is not registered")]
+    UnknownScope,
+    /// A default scope is not among the scopes.
+    #[error("a default scope is not among the scopes")]
+    DefaultScope,
+    /// A reserved scope for a client that cannot get it: it comes by client credentials only.
+    #[error("a reserved scope without client credentials")]
+    ReservedScope,
+    /// The lifetime is out of bounds.
+    #[error("lifetime out of bounds")]
+    Lifetime,
+    /// A list is too long.
+    #[error("a list is too long")]
+    TooMany,
+    /// A secret for a client that has none.
+    #[error("a secret for a public client")]
+    SecretOfPublicClient,
+    /// A secret that is empty, too long or not printable ASCII.
+    #[error("secret out of bounds")]
+    Secret,
+    /// An overlap or expiry of a secret that is out of bounds.
+    #[error("overlap out of bounds")]
+    Overlap,
+}
+
+impl DraftError {
+    /// Every one, with what a caller is told: code, field, reason, advice.
+    const fn told(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::Name => {
+                ("name", "NAME_OUT_OF_BOUNDS", "A name has 1 to 255 characters, none of them a control character.")
+            }
+            Self::Description => {
+                ("description", "DESCRIPTION_OUT_OF_BOUNDS", "A description has at most 21844 characters.")
+            }
+            Self::NoGrant => {
+                ("grant_types", "NO_GRANT", "A client needs at least one grant, or a resource to introspect for.")
+            }
+            Self::PublicClientCredentials => {
+                ("grant_types", "PUBLIC_CLIENT", "A public client cannot use client_credentials. Make it confidential.")
+            }
+            Self::UnknownScope => ("scopes", "UNKNOWN_SCOPE", "A scope is not registered. Create the scope first."),
+            Self::DefaultScope => ("default_scopes", "DEFAULT_SCOPE", "The default scopes must be among the scopes."),
+            Self::ReservedScope => (
+                "scopes",
+                "RESERVED_SCOPE",
+                "Reserved scopes come by client_credentials only. Give the client that grant.",
+            ),
+            Self::Lifetime => ("access_token_lifetime", "LIFETIME_OUT_OF_BOUNDS", "A lifetime is 1 s to 24 h."),
+            Self::TooMany => ("client", "TOO_MANY", "A list has at most 256 entries."),
+            Self::SecretOfPublicClient => ("client_secret", "PUBLIC_CLIENT", "A public client has no secret."),
+            Self::Secret => {
+                ("client_secret", "SECRET_OUT_OF_BOUNDS", "An imported secret has 1 to 255 printable ASCII characters.")
+            }
+            Self::Overlap => {
+                ("overlap", "OVERLAP_OUT_OF_BOUNDS", "An overlap is 0 s to 30 days, and an expiry lies in the future.")
+            }
+        }
+    }
+}
+
+impl Failure for DraftError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::UnknownScope | Self::DefaultScope | Self::ReservedScope => ErrorCode::InvalidScope,
+            _ => ErrorCode::InvalidRequest,
+        }
+    }
+
+    fn field(&self) -> Option<&'static str> {
+        Some(self.told().0)
+    }
+
+    fn reason(&self) -> &'static str {
+        self.told().1
+    }
+
+    fn advice(&self) -> &'static str {
+        self.told().2
+    }
+}
+
+impl Draft {
+    /// The client this becomes.
+    ///
+    /// # Errors
+    /// See [`DraftError`].
+    pub fn into_client(self, cx: &Context) -> Result<Client, DraftError> {
+        let now = cx.clock.now();
+        let id = self.id.unwrap_or_else(|| generated_id(cx));
+        let name = self.rest.name.clone().filter(|n| !n.is_empty()).unwrap_or_else(|| id.to_string());
+        let blank = Client {
+            id,
+            name,
+            description: String::new(),
+            kind: self.kind,
+            enabled: true,
+            grants: Vec::new(),
+            scopes: ScopeSet::empty(),
+            default_scopes: ScopeSet::empty(),
+            audiences: vec![cx.policy.default_audience.clone()],
+            resources: Vec::new(),
+            redirect_uris: Vec::new(),
+            access_ttl: None,
+            claims_profile: ClaimsProfile::Rfc9068,
+            created: now,
+            updated: now,
+            version: 1,
+        };
+        Patch { name: None, ..self.rest }.apply(cx, &blank)
+    }
+}
+
+impl Patch {
+    /// The client with the changes.
+    ///
+    /// # Errors
+    /// See [`DraftError`].
+    pub fn apply(self, cx: &Context, before: &Client) -> Result<Client, DraftError> {
+        let audiences = match self.audiences {
+            Some(list) if list.is_empty() => vec![cx.policy.default_audience.clone()],
+            Some(list) => distinct(list),
+            None => before.audiences.clone(),
+        };
+        let after = Client {
+            name: self.name.unwrap_or_else(|| before.name.clone()),
+            description: self.description.unwrap_or_else(|| before.description.clone()),
+            grants: self.grants.map_or_else(|| before.grants.clone(), distinct),
+            scopes: self.scopes.unwrap_or_else(|| before.scopes.clone()),
+            default_scopes: self.default_scopes.unwrap_or_else(|| before.default_scopes.clone()),
+            audiences,
+            resources: self.resources.map_or_else(|| before.resources.clone(), distinct),
+            redirect_uris: self.redirect_uris.map_or_else(|| before.redirect_uris.clone(), distinct),
+            access_ttl: self.access_ttl.unwrap_or(before.access_ttl),
+            claims_profile: self.claims_profile.unwrap_or(before.claims_profile),
+            updated: cx.clock.now(),
+            ..before.clone()
+        };
+        validate(&after)?;
+        Ok(after)
+    }
+}
+
+fn validate(client: &Client) -> Result<(), DraftError> {
+    let longest = [client.scopes.len(), client.audiences.len(), client.resources.len(), client.redirect_uris.len()];
+    let secretless = client.kind == ClientType::Public && client.grants.contains(&GrantType::ClientCredentials);
+    let reserved = client.scopes.iter().any(tessera_types::Scope::is_reserved);
+    let name_len = client.name.chars().count();
+    let rules = [
+        (name_len == 0 || name_len > NAME_MAX || client.name.chars().any(char::is_control), DraftError::Name),
+        (client.description.chars().count() > DESCRIPTION_MAX, DraftError::Description),
+        (client.grants.is_empty() && client.resources.is_empty(), DraftError::NoGrant),
+        (secretless, DraftError::PublicClientCredentials),
+        (!client.default_scopes.is_subset(&client.scopes), DraftError::DefaultScope),
+        (reserved && !client.grants.contains(&GrantType::ClientCredentials), DraftError::ReservedScope),
+        (client.access_ttl.is_some_and(|ttl| ttl < Duration::from_secs(1) || ttl > LIFETIME_MAX), DraftError::Lifetime),
+        (longest.iter().any(|len| *len > LIST_MAX), DraftError::TooMany),
+    ];
+    rules.into_iter().find(|(broken, _)| *broken).map_or(Ok(()), |(_, error)| Err(error))
+}
+
+fn distinct<T: PartialEq>(list: Vec<T>) -> Vec<T> {
+    let mut kept: Vec<T> = Vec::with_capacity(list.len());
+    for item in list {
+        if !kept.contains(&item) {
+            kept.push(item);
+        }
+    }
+    kept
+}
+
+/// 128 random bits are unique enough; hexadecimal needs no escaping anywhere.
+fn generated_id(cx: &Context) -> ClientId {
+    let bits = u128::from_be_bytes(random::bytes(&*cx.random));
+    format!("{bits:032x}").parse().unwrap_or_else(|_| unreachable!("hexadecimal digits are a client id"))
+}

@@ -1,0 +1,98 @@
+//! Client secrets: two may live at once, so that a rotation needs no outage.
+
+use std::time::Duration;
+
+use tessera_store::StoredSecret;
+use tessera_types::{ClientId, ClientType, PresentedSecret, Revision, SecretHash, Timestamp};
+use uuid::Uuid;
+
+use super::{AdminError, DraftError, changed, stored};
+use crate::context::Context;
+use crate::log::Unconfirmed;
+
+/// How long the old secrets go on working where nobody says.
+pub const DEFAULT_OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The longest overlap.
+pub(super) const OVERLAP_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// A new secret, this once.
+pub struct Rotated {
+    /// Its value.
+    pub secret: PresentedSecret,
+    /// What is kept of it.
+    pub stored: StoredSecret,
+    /// Since when the change holds.
+    pub revision: Revision,
+    /// Whether everybody has confirmed it.
+    pub confirmed: bool,
+}
+
+/// Gives a client a further secret. Of the ones before, the newest lives on for the overlap and the others end now, so that never
+/// more than two live.
+///
+/// # Errors
+/// `ClientNotFound`, `PublicClient`, `Draft` for an overlap out of bounds.
+pub async fn rotate_secret(
+    cx: &Context,
+    id: &ClientId,
+    overlap: Duration,
+    expires: Option<Timestamp>,
+) -> Result<Rotated, AdminError> {
+    let now = cx.clock.now();
+    if overlap > OVERLAP_MAX || expires.is_some_and(|at| at <= now) {
+        return Err(DraftError::Overlap.into());
+    }
+    let mut tx = cx.store.begin().await?;
+    let (client, secrets) = tx.clients().find_with_secrets(id).await?.ok_or(AdminError::ClientNotFound)?;
+    if client.kind == ClientType::Public {
+        return Err(AdminError::PublicClient);
+    }
+    let mut live: Vec<&StoredSecret> = secrets.iter().filter(|s| s.expires.is_none_or(|at| now < at)).collect();
+    live.sort_by_key(|s| std::cmp::Reverse((s.created, s.id)));
+    // What has ended need not be kept; what is kept besides the newest would make three.
+    let kept = if overlap.is_zero() { None } else { live.first().map(|s| s.id) };
+    for old in secrets.iter().filter(|s| Some(s.id) != kept) {
+        tx.clients().delete_secret(id, old.id).await?;
+    }
+    tx.clients().expire_secrets(id, now.plus(overlap)).await?;
+    let secret = PresentedSecret::generate(&*cx.random);
+    let kept = StoredSecret { expires, ..stored(cx, SecretHash::Fast(secret.fast_hash()), true) };
+    tx.clients().insert_secret(id, &kept).await?;
+    // The state is the same; the higher revision makes introspectors forget credentials they remember.
+    tx.record(changed(&client));
+    let revision = tx.commit().await?.position.revision();
+    let confirmed = match cx.publication.confirm(revision, cx.policy.confirm_within).await {
+        Ok(()) => true,
+        Err(Unconfirmed { .. }) => false,
+    };
+    tracing::info!(client_id = %id, %revision, confirmed, "client secret rotated");
+    Ok(Rotated { secret, stored: kept, revision, confirmed })
+}
+
+/// What is known of a client's secrets, the newest first.
+///
+/// # Errors
+/// `ClientNotFound`.
+pub async fn list_secrets(cx: &Context, id: &ClientId) -> Result<Vec<StoredSecret>, AdminError> {
+    let (_, mut secrets) = cx.store.clients().find_with_secrets(id).await?.ok_or(AdminError::ClientNotFound)?;
+    secrets.sort_by_key(|s| std::cmp::Reverse((s.created, s.id)));
+    Ok(secrets)
+}
+
+/// Ends a secret at once.
+///
+/// # Errors
+/// `ClientNotFound`, `SecretNotFound`, `Unconfirmed`.
+pub async fn delete_secret(cx: &Context, id: &ClientId, secret: Uuid) -> Result<Revision, AdminError> {
+    let mut tx = cx.store.begin().await?;
+    let client = tx.clients().find(id).await?.ok_or(AdminError::ClientNotFound)?;
+    if !tx.clients().delete_secret(id, secret).await? {
+        return Err(AdminError::SecretNotFound);
+    }
+    tx.record(changed(&client));
+    let revision = tx.commit().await?.position.revision();
+    cx.publication.confirm(revision, cx.policy.confirm_within).await?;
+    tracing::info!(client_id = %id, %revision, "client secret deleted");
+    Ok(revision)
+}

@@ -1,0 +1,107 @@
+//! Token revocation (RFC 7009).
+//!
+//! The client authenticates, the token is found to be its own, the revocation is written to the log, and the call returns once
+//! everybody who could still say active has confirmed it. Threats: a storage error that passes for success; revoking somebody
+//! else's token; skipping a revocation because a clock runs ahead.
+
+use tessera_ledger::event::Event;
+use tessera_store::StoreError;
+use tessera_types::{ErrorCode, Failure, Revision};
+
+use crate::client_auth::{self, AuthenticatedClient, ClientAuthError, PresentedClient};
+use crate::context::Context;
+use crate::log::Unconfirmed;
+
+/// Who may revoke.
+pub enum Authority {
+    /// A client, its own tokens.
+    Client(PresentedClient),
+    /// An administrator, any client's; already authorized.
+    Administrator,
+}
+
+/// Why a revocation is not confirmed everywhere.
+#[derive(Debug, thiserror::Error)]
+pub enum RevokeError {
+    /// The client is not who it says.
+    #[error(transparent)]
+    Client(#[from] ClientAuthError),
+    /// The token was issued to another client; it stays active.
+    #[error("the token was issued to another client")]
+    NotYours,
+    /// The log could not be written: nothing is revoked.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The revocation is durable, but a connected introspector has not confirmed it in time.
+    #[error(transparent)]
+    Unconfirmed(#[from] Unconfirmed),
+}
+
+impl Failure for RevokeError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Client(error) => error.code(),
+            Self::NotYours => ErrorCode::InvalidGrant,
+            Self::Store(error) => error.code(),
+            Self::Unconfirmed(error) => error.code(),
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Client(error) => error.reason(),
+            Self::NotYours => "TOKEN_OF_ANOTHER_CLIENT",
+            Self::Store(error) => error.reason(),
+            Self::Unconfirmed(error) => error.reason(),
+        }
+    }
+
+    fn advice(&self) -> &'static str {
+        match self {
+            Self::Client(error) => error.advice(),
+            Self::NotYours => "The token was issued to another client. It stays active.",
+            Self::Store(error) => error.advice(),
+            Self::Unconfirmed(error) => error.advice(),
+        }
+    }
+
+    fn retry_after(&self) -> Option<std::time::Duration> {
+        match self {
+            Self::Client(error) => error.retry_after(),
+            Self::NotYours => None,
+            Self::Store(error) => error.retry_after(),
+            Self::Unconfirmed(error) => error.retry_after(),
+        }
+    }
+}
+
+/// Revokes a token, and returns the revision at which it is inactive everywhere.
+///
+/// A token that this server did not sign is nothing to revoke (RFC 7009 section 2.2): it is inactive already, and the revision is
+/// the one the issuer stands at. An expired one is written all the same, since whether it has expired is a matter of clocks.
+///
+/// # Errors
+/// `NotYours` for another client's token; `Store` where nothing was written; `Unconfirmed` where it was.
+pub async fn revoke(cx: &Context, authority: Authority, token: &str) -> Result<Revision, RevokeError> {
+    let client = match authority {
+        Authority::Client(presented) => Some(client_auth::authenticate(cx, &presented).await?),
+        Authority::Administrator => None,
+    };
+    let Some(event) = revocation(cx, client.as_ref(), token)? else {
+        return cx.replica.position().map(|p| p.revision()).ok_or(ClientAuthError::NotReady.into());
+    };
+    let recorded = cx.publication.appender().append(event).await?;
+    cx.publication.confirm(recorded.revision, cx.policy.confirm_within).await?;
+    tracing::info!(revision = %recorded.revision, "token revoked");
+    Ok(recorded.revision)
+}
+
+/// What to write for a token; `None` where it is none of this server's.
+fn revocation(cx: &Context, client: Option<&AuthenticatedClient>, token: &str) -> Result<Option<Event>, RevokeError> {
+    let claims = cx.checker.identify(token).map_err(|_| ClientAuthError::NotReady)?;
+    let Some(claims) = claims else { return Ok(None) };
+    match client {
+        Some(authenticated) if authenticated.client.id != claims.client => Err(RevokeError::NotYours),
+        _ => Ok(Some(Event::TokenRevoked { token: claims.token, expires: claims.expires })),
+    }
+}

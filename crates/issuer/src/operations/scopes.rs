@@ -1,0 +1,79 @@
+//! The registered scopes (RFC 6749 section 3.3).
+
+use std::collections::BTreeMap;
+
+use tessera_store::ScopeRecord;
+use tessera_types::Scope;
+
+use super::clients::AdminError;
+use crate::context::Context;
+
+/// Registers a scope.
+///
+/// # Errors
+/// `ScopeReserved` for a name of the server's, `Taken`.
+pub async fn create(
+    cx: &Context,
+    name: Scope,
+    descriptions: BTreeMap<String, String>,
+) -> Result<ScopeRecord, AdminError> {
+    if name.is_reserved() {
+        return Err(AdminError::ScopeReserved);
+    }
+    let record = ScopeRecord { name, descriptions, reserved: false, created: cx.clock.now() };
+    let tx = cx.store.begin().await?;
+    tx.scopes().insert(&record).await?;
+    tx.commit().await?;
+    Ok(record)
+}
+
+/// One scope.
+///
+/// # Errors
+/// `ScopeNotFound`.
+pub async fn find(cx: &Context, name: &Scope) -> Result<ScopeRecord, AdminError> {
+    cx.store.scopes().find(name).await?.ok_or(AdminError::ScopeNotFound)
+}
+
+/// A page of scopes by name.
+///
+/// # Errors
+/// `Store`.
+pub async fn list(cx: &Context, after: Option<&Scope>, limit: u64) -> Result<Vec<ScopeRecord>, AdminError> {
+    Ok(cx.store.scopes().list(after, limit).await?)
+}
+
+/// Changes a scope's descriptions.
+///
+/// # Errors
+/// `ScopeNotFound`.
+pub async fn update(
+    cx: &Context,
+    name: &Scope,
+    descriptions: BTreeMap<String, String>,
+) -> Result<ScopeRecord, AdminError> {
+    let tx = cx.store.begin().await?;
+    let record = tx.scopes().find(name).await?.ok_or(AdminError::ScopeNotFound)?;
+    let record = ScopeRecord { descriptions, ..record };
+    tx.scopes().update(&record).await?;
+    tx.commit().await?;
+    Ok(record)
+}
+
+/// Removes a scope that no client has.
+///
+/// # Errors
+/// `ScopeNotFound`, `ScopeReserved`, `ScopeInUse`.
+pub async fn delete(cx: &Context, name: &Scope) -> Result<(), AdminError> {
+    let tx = cx.store.begin().await?;
+    let record = tx.scopes().find(name).await?.ok_or(AdminError::ScopeNotFound)?;
+    if record.reserved {
+        return Err(AdminError::ScopeReserved);
+    }
+    if tx.clients().any_with_scope(name).await? {
+        return Err(AdminError::ScopeInUse);
+    }
+    tx.scopes().delete(name).await?;
+    tx.commit().await?;
+    Ok(())
+}

@@ -1,0 +1,130 @@
+//! What an issuer needs before its first request: the log's beginning, the reserved scopes, a key that signs, an administrator.
+//!
+//! It works on the database alone, so that `tessera init` can run beside or before the issuer; a running one reads what was
+//! written from the log.
+
+pub mod administrator;
+pub mod fixtures;
+
+use tessera_keys::{Kek, SigningKey};
+use tessera_ledger::event::{Event, KeyFact};
+use tessera_store::{Database, ScopeRecord, SigningKeyRecord, StoreError, Transaction};
+use tessera_types::random;
+use tessera_types::scope::reserved;
+use tessera_types::{Algorithm, Clock, Epoch, KeyState, Randomness};
+
+/// What the set-up works with.
+pub struct Setup<'a> {
+    /// The database, migrated.
+    pub store: &'a Database,
+    /// The clock.
+    pub clock: &'a dyn Clock,
+    /// For keys, identifiers and secrets.
+    pub random: &'a dyn Randomness,
+}
+
+/// Why the set-up failed.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The database.
+    #[error("the database")]
+    Store(#[from] StoreError),
+    /// A private key cannot be opened.
+    #[error(
+        "the signing key {key} cannot be opened with the key-encryption key in [secrets] kek_file; give the file it was sealed with"
+    )]
+    Unseal {
+        /// The key.
+        key: String,
+        /// Why.
+        #[source]
+        source: tessera_keys::KeyError,
+    },
+    /// A key could not be made.
+    #[error("a signing key could not be made")]
+    Key(#[from] tessera_keys::KeyError),
+}
+
+impl Setup<'_> {
+    /// Begins the log and registers the reserved scopes, where that has not been done.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn begin(&self) -> Result<(), SetupError> {
+        let epoch = Epoch(u64::from_be_bytes(random::bytes(self.random)));
+        self.store.initialize(epoch).await?;
+        let tx = self.store.begin().await?;
+        for name in reserved::ALL {
+            let Ok(name) = name.parse() else { continue };
+            if tx.scopes().find(&name).await?.is_none() {
+                let created = self.clock.now();
+                let descriptions = [("en".to_owned(), format!("Reserved to the server: {name}"))].into();
+                tx.scopes().insert(&ScopeRecord { name, descriptions, reserved: true, created }).await?;
+            }
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// The key that signs with this algorithm. Made where there is none; one of another algorithm retires, its tokens still accepted.
+    ///
+    /// # Errors
+    /// `Unseal` where the key-encryption key is not the one the key was sealed with.
+    pub async fn signing_key(&self, kek: &Kek, algorithm: Algorithm) -> Result<SigningKey, SetupError> {
+        let mut tx = self.store.begin().await?;
+        let records = tx.keys().list().await?;
+        let mut active = records.into_iter().filter(|record| record.state == KeyState::Active);
+        let mut found = None;
+        for record in active.by_ref() {
+            if record.algorithm == algorithm && found.is_none() {
+                found = Some(open(kek, &record)?);
+            } else {
+                set_state(&mut tx, &record, KeyState::Retiring).await?;
+            }
+        }
+        let key = match found {
+            Some(key) => key,
+            None => self.new_key(&mut tx, kek, algorithm).await?,
+        };
+        tx.commit().await?;
+        Ok(key)
+    }
+
+    async fn new_key(&self, tx: &mut Transaction, kek: &Kek, algorithm: Algorithm) -> Result<SigningKey, SetupError> {
+        let key = SigningKey::generate(algorithm)?;
+        let id = key.key_id().clone();
+        let sealed_private = key.seal(kek, self.random)?;
+        let record = SigningKeyRecord {
+            key: id,
+            algorithm,
+            state: KeyState::Active,
+            public_jwk: key.public_jwk(),
+            sealed_private,
+            created: self.clock.now(),
+        };
+        tx.keys().insert(&record).await?;
+        tx.record(fact(&record, KeyState::Active));
+        tracing::info!(key_id = %record.key, %algorithm, "signing key made");
+        Ok(key)
+    }
+}
+
+fn open(kek: &Kek, record: &SigningKeyRecord) -> Result<SigningKey, SetupError> {
+    SigningKey::unseal(record.algorithm, &record.key, kek, &record.sealed_private)
+        .map_err(|source| SetupError::Unseal { key: record.key.to_string(), source })
+}
+
+async fn set_state(tx: &mut Transaction, record: &SigningKeyRecord, state: KeyState) -> Result<(), StoreError> {
+    tx.keys().set_state(&record.key, record.state, state).await?;
+    tx.record(fact(record, state));
+    Ok(())
+}
+
+fn fact(record: &SigningKeyRecord, state: KeyState) -> Event {
+    Event::KeyChanged(KeyFact {
+        key: record.key.clone(),
+        algorithm: record.algorithm,
+        public_jwk: record.public_jwk.clone().into(),
+        state,
+    })
+}

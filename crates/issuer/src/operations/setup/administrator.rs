@@ -1,0 +1,117 @@
+//! The first administrator, and an introspector's credential: made on the issuer's host, written once to files.
+
+use tessera_ledger::event::{Event, Subject};
+use tessera_store::{Client, StoreError, StoredSecret};
+use tessera_types::random;
+use tessera_types::scope::reserved;
+use tessera_types::{
+    Audience, ClaimsProfile, ClientId, ClientType, GrantType, PresentedSecret, Scope, ScopeSet, SecretHash,
+};
+use uuid::Uuid;
+
+use super::Setup;
+use crate::operations::clients::changed;
+
+/// The administrator that `tessera init` makes.
+pub const ADMINISTRATOR: &str = "tessera-admin";
+
+/// The introspector's client that `tessera init` makes.
+pub const INTROSPECTOR: &str = "tessera-introspector";
+
+/// Why there is no new credential.
+#[derive(Debug, thiserror::Error)]
+pub enum CredentialError {
+    /// There is one already.
+    #[error("there is an administrator already; --recover replaces the credential of tessera-admin")]
+    Exists,
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A built-in name is not valid.
+    #[error("a built-in name is not valid: {0}")]
+    Name(&'static str),
+}
+
+impl Setup<'_> {
+    /// Makes the administrator and returns its secret. With `recover` its older secrets end at once and its tokens die.
+    ///
+    /// # Errors
+    /// `Exists` where any client may administer and `recover` was not said.
+    pub async fn administrator(&self, issuer: &Audience, recover: bool) -> Result<PresentedSecret, CredentialError> {
+        let scope = word::<Scope>(reserved::ADMIN)?;
+        if !recover && self.store.clients().any_with_scope(&scope).await? {
+            return Err(CredentialError::Exists);
+        }
+        self.service_client(ADMINISTRATOR, "Administrator", scope, issuer).await
+    }
+
+    /// Makes the client by which introspectors follow the log, or gives it a new secret, and returns the secret.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn introspector(&self, issuer: &Audience) -> Result<PresentedSecret, CredentialError> {
+        self.service_client(INTROSPECTOR, "Introspectors", word(reserved::SYNC)?, issuer).await
+    }
+
+    async fn service_client(
+        &self,
+        id: &'static str,
+        name: &str,
+        scope: Scope,
+        issuer: &Audience,
+    ) -> Result<PresentedSecret, CredentialError> {
+        let id: ClientId = word(id)?;
+        let now = self.clock.now();
+        let scopes = ScopeSet::from_iter([scope]);
+        let mut tx = self.store.begin().await?;
+        let wanted = Client {
+            id: id.clone(),
+            name: name.to_owned(),
+            description: "Made by tessera init.".to_owned(),
+            kind: ClientType::Confidential,
+            enabled: true,
+            grants: vec![GrantType::ClientCredentials],
+            scopes: scopes.clone(),
+            default_scopes: scopes,
+            audiences: vec![issuer.clone()],
+            resources: Vec::new(),
+            redirect_uris: Vec::new(),
+            access_ttl: None,
+            claims_profile: ClaimsProfile::Rfc9068,
+            created: now,
+            updated: now,
+            version: 1,
+        };
+        let client = match tx.clients().find_with_secrets(&id).await? {
+            Some((existing, secrets)) => {
+                for secret in secrets {
+                    tx.clients().delete_secret(&id, secret.id).await?;
+                }
+                tx.record(Event::WatermarkRaised(Subject::Client(id.clone())));
+                let kept =
+                    Client { name: existing.name, created: existing.created, version: existing.version, ..wanted };
+                Client { version: tx.clients().update(&kept).await?, ..kept }
+            }
+            None => {
+                tx.clients().insert(&wanted).await?;
+                wanted
+            }
+        };
+        let secret = PresentedSecret::generate(self.random);
+        let kept = StoredSecret {
+            id: Uuid::from_bytes(random::bytes(self.random)),
+            hash: SecretHash::Fast(secret.fast_hash()),
+            created: now,
+            expires: None,
+            generated: true,
+        };
+        tx.clients().insert_secret(&id, &kept).await?;
+        tx.record(changed(&client));
+        tx.commit().await?;
+        Ok(secret)
+    }
+}
+
+fn word<T: std::str::FromStr>(text: &'static str) -> Result<T, CredentialError> {
+    text.parse().map_err(|_| CredentialError::Name(text))
+}

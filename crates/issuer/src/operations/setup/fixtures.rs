@@ -1,0 +1,234 @@
+//! The clients of `tessera dev` and `tessera try`. Documented, and so for development only: the development server binds loopback.
+
+use tessera_store::{Client, ScopeRecord, StoredSecret};
+use tessera_types::random;
+use tessera_types::{Audience, ClaimsProfile, ClientType, PresentedSecret, SecretHash};
+use uuid::Uuid;
+
+use super::Setup;
+use super::administrator::CredentialError;
+use crate::operations::clients::changed;
+use crate::passwords::{PasswordError, Passwords};
+
+/// The secret of every fixture that has one, but for the imported integration.
+pub const SECRET: &str = "dev-secret";
+
+/// Seed 002's integration and its secret.
+pub const INTEGRATION: (&str, &str) =
+    ("SWIABXZIEHRJVNJPZVNKUNI5EA", "REJzWnlLQmRCUVZ3YjA3c0hSWXBOdlRmZUdqRTltaDR3QWx4dFI");
+
+/// The audience every fixture issues for, but for the administrator.
+pub const AUDIENCE: &str = "demo-resource";
+
+const SCOPES: &[(&str, &str, &str)] = &[
+    ("orders:read", "See your orders", "Voir vos commandes"),
+    ("orders:write", "Change your orders", "Modifier vos commandes"),
+    ("profile", "See your name and e-mail address", "Voir votre nom et votre adresse e-mail"),
+    ("write", "Change data", "Modifier les données"),
+    ("is_authenticated", "Know that you are signed in", "Savoir que vous êtes connecté"),
+    ("api_client_read", "See API clients", "Voir les clients API"),
+    ("api_client_write", "Change API clients", "Modifier les clients API"),
+    ("customer_group_read", "See customer groups", "Voir les groupes de clients"),
+    ("customer_group_write", "Change customer groups", "Modifier les groupes de clients"),
+];
+
+struct Fixture {
+    id: &'static str,
+    name: &'static str,
+    secret: Option<&'static str>,
+    grants: &'static [&'static str],
+    scopes: &'static str,
+    default_scopes: &'static str,
+    resources: &'static [&'static str],
+    redirect: bool,
+    profile: ClaimsProfile,
+}
+
+const BLANK: Fixture = Fixture {
+    id: "",
+    name: "",
+    secret: Some(SECRET),
+    grants: &[],
+    scopes: "",
+    default_scopes: "",
+    resources: &[],
+    redirect: false,
+    profile: ClaimsProfile::Rfc9068,
+};
+
+const FIXTURES: &[Fixture] = &[
+    Fixture {
+        id: "demo-service",
+        name: "Demo service",
+        grants: &["client_credentials"],
+        scopes: "orders:read orders:write",
+        default_scopes: "orders:read orders:write",
+        ..BLANK
+    },
+    Fixture {
+        id: "demo-web",
+        name: "Demo web application",
+        secret: None,
+        grants: &["authorization_code", "refresh_token"],
+        scopes: "orders:read orders:write profile",
+        default_scopes: "orders:read orders:write profile",
+        redirect: true,
+        ..BLANK
+    },
+    Fixture {
+        id: "demo-app",
+        name: "Demo first-party application",
+        grants: &["authorization_code", "password", "refresh_token", "client_credentials"],
+        scopes: "orders:read profile",
+        default_scopes: "orders:read profile",
+        redirect: true,
+        ..BLANK
+    },
+    Fixture {
+        id: "demo-resource",
+        name: "Demo resource server",
+        grants: &["client_credentials"],
+        scopes: "introspect",
+        default_scopes: "introspect",
+        resources: &[AUDIENCE],
+        ..BLANK
+    },
+    Fixture {
+        id: "dev-admin",
+        name: "Development administrator",
+        grants: &["client_credentials"],
+        scopes: "tessera.admin",
+        default_scopes: "tessera.admin",
+        ..BLANK
+    },
+    Fixture {
+        id: "administration",
+        name: "Shopware administration",
+        secret: None,
+        grants: &["password", "refresh_token"],
+        scopes: "write",
+        profile: ClaimsProfile::Legacy,
+        ..BLANK
+    },
+    Fixture {
+        id: INTEGRATION.0,
+        name: "Shopware integration",
+        secret: Some(INTEGRATION.1),
+        grants: &["client_credentials"],
+        scopes: "write",
+        profile: ClaimsProfile::Legacy,
+        ..BLANK
+    },
+    Fixture {
+        id: "oro-app",
+        name: "Oro application",
+        grants: &["client_credentials"],
+        profile: ClaimsProfile::Legacy,
+        ..BLANK
+    },
+    Fixture {
+        id: "oro-user-app",
+        name: "Oro user application",
+        grants: &["password", "refresh_token"],
+        profile: ClaimsProfile::Legacy,
+        ..BLANK
+    },
+];
+
+/// Why the fixtures could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum FixtureError {
+    /// A client or scope could not be written.
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] tessera_store::StoreError),
+    /// A secret could not be hashed.
+    #[error(transparent)]
+    Passwords(#[from] PasswordError),
+    /// A built-in name is not valid.
+    #[error("a built-in fixture is not valid: {0}")]
+    Name(&'static str),
+}
+
+impl Setup<'_> {
+    /// Makes the fixtures that are not there. Those that are stay as somebody may have changed them.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn fixtures(
+        &self,
+        issuer: &Audience,
+        introspection: &Audience,
+        passwords: &Passwords,
+    ) -> Result<(), FixtureError> {
+        let shared = self.hash(passwords, SECRET).await?;
+        let imported = self.hash(passwords, INTEGRATION.1).await?;
+        let mut tx = self.store.begin().await?;
+        for (name, en, fr) in SCOPES {
+            let name = word(name)?;
+            if tx.scopes().find(&name).await?.is_none() {
+                let descriptions = [("en".to_owned(), (*en).to_owned()), ("fr".to_owned(), (*fr).to_owned())].into();
+                let record = ScopeRecord { name, descriptions, reserved: false, created: self.clock.now() };
+                tx.scopes().insert(&record).await?;
+            }
+        }
+        for fixture in FIXTURES {
+            let client = self.client(fixture, issuer, introspection)?;
+            if tx.clients().find(&client.id).await?.is_some() {
+                continue;
+            }
+            tx.clients().insert(&client).await?;
+            if let Some(secret) = fixture.secret {
+                let hash = if secret == SECRET { shared.clone() } else { imported.clone() };
+                tx.clients().insert_secret(&client.id, &self.stored(hash)).await?;
+            }
+            tx.record(changed(&client));
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    fn client(&self, fixture: &Fixture, issuer: &Audience, introspection: &Audience) -> Result<Client, FixtureError> {
+        let now = self.clock.now();
+        let demo: Audience = word(AUDIENCE)?;
+        let audiences = match fixture.id {
+            "dev-admin" => vec![issuer.clone()],
+            "demo-resource" => vec![demo, introspection.clone()],
+            _ => vec![demo],
+        };
+        Ok(Client {
+            id: word(fixture.id)?,
+            name: fixture.name.to_owned(),
+            description: "For development.".to_owned(),
+            kind: if fixture.secret.is_some() { ClientType::Confidential } else { ClientType::Public },
+            enabled: true,
+            grants: fixture.grants.iter().map(|g| word(g)).collect::<Result<_, _>>()?,
+            scopes: word(fixture.scopes)?,
+            default_scopes: word(fixture.default_scopes)?,
+            audiences,
+            resources: fixture.resources.iter().map(|r| word(r)).collect::<Result<_, _>>()?,
+            redirect_uris: if fixture.redirect { vec![word("http://127.0.0.1/callback")?] } else { Vec::new() },
+            access_ttl: None,
+            claims_profile: fixture.profile,
+            created: now,
+            updated: now,
+            version: 1,
+        })
+    }
+
+    async fn hash(&self, passwords: &Passwords, secret: &'static str) -> Result<SecretHash, FixtureError> {
+        let secret = PresentedSecret::new(secret.to_owned()).ok_or(FixtureError::Name("secret"))?;
+        Ok(passwords.hash(&secret, self.random).await?)
+    }
+
+    fn stored(&self, hash: SecretHash) -> StoredSecret {
+        let id = Uuid::from_bytes(random::bytes(self.random));
+        StoredSecret { id, hash, created: self.clock.now(), expires: None, generated: false }
+    }
+}
+
+fn word<T: std::str::FromStr>(text: &'static str) -> Result<T, FixtureError> {
+    text.parse().map_err(|_| FixtureError::Name(text))
+}

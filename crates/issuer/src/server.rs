@@ -1,0 +1,317 @@
+//! Starting and stopping an issuer.
+
+use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use tessera_api::admin::v1::client_service_server::ClientServiceServer;
+use tessera_api::admin::v1::key_service_server::KeyServiceServer;
+use tessera_api::admin::v1::scope_service_server::ScopeServiceServer;
+use tessera_api::oauth::v1::token_service_server::TokenServiceServer;
+use tessera_api::sync::v1::sync_service_server::SyncServiceServer;
+use tessera_check::{Checker, CheckerOptions};
+use tessera_keys::{Kek, KekError, SigningKey};
+use tessera_kit::health::{Check, Health};
+use tessera_kit::metrics::Metrics;
+use tessera_kit::ops;
+use tessera_kit::serve::{BindError, MAX_MESSAGE, Options, Server, Serving, Stop, reflection};
+use tessera_ledger::replica::Replica;
+use tessera_store::{ConnectError, Database, DatabaseOptions, StoreError};
+use tessera_types::{Clock, Randomness};
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+
+use crate::client_auth::RememberedSecrets;
+use crate::config::{Checked, Config};
+use crate::context::{Context, Parts, Policy};
+use crate::grpc;
+use crate::http;
+use crate::log::Publication;
+use crate::operations::setup::fixtures::FixtureError;
+use crate::operations::setup::{Setup, SetupError};
+use crate::passwords::{PasswordError, Passwords};
+use crate::telemetry::Telemetry;
+use crate::throttle::FailureThrottle;
+
+/// How long in-flight calls get to finish when the process stops.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// How often readiness is looked at.
+const READINESS: Duration = Duration::from_secs(1);
+
+/// The gRPC services, by their full names.
+const SERVICES: &[&str] = &[
+    "tessera.oauth.v1.TokenService",
+    "tessera.admin.v1.ClientService",
+    "tessera.admin.v1.ScopeService",
+    "tessera.admin.v1.KeyService",
+    "tessera.sync.v1.SyncService",
+];
+
+/// What an issuer takes from outside.
+#[derive(Clone)]
+pub struct Deps {
+    /// The clocks.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness fit for keys.
+    pub random: Arc<dyn Randomness>,
+}
+
+/// Why an issuer did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] tessera_kit::config::ConfigErrors),
+    /// The data directory.
+    #[error("cannot make the data directory {path}: {source}; choose another with data_dir or TESSERA_DATA_DIR")]
+    DataDir {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The database cannot be opened.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The database does not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The key-encryption key.
+    #[error(transparent)]
+    Kek(#[from] KekError),
+    /// The keys.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// The development fixtures.
+    #[error(transparent)]
+    Fixtures(#[from] FixtureError),
+    /// The slow hash.
+    #[error(transparent)]
+    Passwords(#[from] PasswordError),
+    /// A port.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The metrics.
+    #[error("the metrics cannot be set up: {0}")]
+    Metrics(String),
+    /// Reflection.
+    #[error("reflection cannot be set up: {0}")]
+    Reflection(String),
+    /// Everything else the operating system refuses.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+/// Beyond the configuration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StartOptions {
+    /// Make the documented clients of development.
+    pub fixtures: bool,
+}
+
+/// A running issuer.
+pub struct Running {
+    /// What its operations work with.
+    pub cx: Context,
+    http: Serving,
+    grpc: Serving,
+    ops: Serving,
+    health: Health,
+    stop: Stop,
+    background: CancellationToken,
+}
+
+/// Opens and migrates the database, and opens the key-encryption key: what `tessera init` and an issuer begin with.
+///
+/// # Errors
+/// See [`StartError`].
+pub async fn open(config: &Config, deps: &Deps) -> Result<(Checked, Database, Kek), StartError> {
+    let checked = config.check()?;
+    if config.database.url.is_empty() || checked.make_kek {
+        make_data_dir(&config.data_dir)?;
+    }
+    let options = DatabaseOptions {
+        max_connections: config.database.max_connections,
+        ..DatabaseOptions::new(&checked.database_url)
+    };
+    let store = Database::connect(&options).await?;
+    store.migrate().await?;
+    let kek = if checked.make_kek && !checked.kek_file.exists() {
+        Kek::create_file(&checked.kek_file, &*deps.random)?
+    } else {
+        Kek::read_file(&checked.kek_file)?
+    };
+    Ok((checked, store, kek))
+}
+
+/// Starts an issuer; it serves until it is shut down.
+///
+/// # Errors
+/// See [`StartError`].
+pub async fn start(config: Config, deps: Deps, options: StartOptions) -> Result<Running, StartError> {
+    let listen = config.listen.clone();
+    // Bound first: a taken port is told before anything is written.
+    let http_server = Server::http(listen.http, "http")?;
+    let grpc_server = Server::grpc(listen.grpc, listen.workers)?;
+    let ops_server = Server::http(listen.ops, "ops")?;
+    let (checked, store, kek) = open(&config, &deps).await?;
+    let setup = Setup { store: &store, clock: &*deps.clock, random: &*deps.random };
+    setup.begin().await?;
+    let signer = setup.signing_key(&kek, checked.signing_alg).await?;
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+    let at_once = if config.limits.password_checks == 0 { cores } else { config.limits.password_checks };
+    let passwords = Passwords::new(at_once, &*deps.random)?;
+    if options.fixtures {
+        setup.fixtures(&checked.issuer_audience, &checked.introspection_audience, &passwords).await?;
+    }
+    let metrics = Metrics::new("tessera-issuer", env!("CARGO_PKG_VERSION"))
+        .map_err(|error| StartError::Metrics(error.to_string()))?;
+    let telemetry = Telemetry::new(metrics.clone());
+    let replica = Replica::new();
+    let (publication, task) =
+        Publication::open(store.clone(), replica.clone(), Arc::clone(&deps.clock), telemetry.barrier.clone()).await?;
+    let background = CancellationToken::new();
+    tokio::spawn(task.run(background.clone()));
+    let cx = context(&config, &checked, &deps, store, replica, publication, signer, passwords, telemetry, cores);
+
+    let health = Health::new();
+    watch_readiness(&cx, &health, &background);
+    let stop = Stop::new();
+    let serving = Options { stop: stop.clone(), random: Arc::clone(&deps.random) };
+    let routes = routes(&cx, &health, &stop).await?;
+    let http = http_server.serve_http(http::router(&cx, checked.introspection_endpoint), &serving)?;
+    let grpc = grpc_server.serve_grpc(routes, &serving)?;
+    let ops = ops_server.serve_http(ops::router(health.clone(), metrics), &serving)?;
+    tracing::info!(issuer = %cx.policy.issuer_url, http = %http.addr(), grpc = %grpc.addr(), ops = %ops.addr(), "issuer started");
+    Ok(Running { cx, http, grpc, ops, health, stop, background })
+}
+
+/// For its owner alone: the database and the key-encryption key are in it.
+fn make_data_dir(path: &Path) -> Result<(), StartError> {
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|source| StartError::DataDir { path: path.to_owned(), source })
+}
+
+#[allow(clippy::too_many_arguments, reason = "puts the parts together, once")]
+fn context(
+    config: &Config,
+    checked: &Checked,
+    deps: &Deps,
+    store: Database,
+    replica: Replica,
+    publication: Publication,
+    signer: SigningKey,
+    passwords: Passwords,
+    telemetry: Telemetry,
+    cores: usize,
+) -> Context {
+    let options = CheckerOptions { cores, ..CheckerOptions::default() };
+    let checker = Checker::new(replica.clone(), checked.issuer_url.clone(), options, Arc::clone(&deps.clock));
+    let policy = Policy {
+        issuer_url: checked.issuer_url.clone(),
+        issuer_audience: checked.issuer_audience.clone(),
+        introspection_audience: checked.introspection_audience.clone(),
+        default_audience: checked.default_audience.clone(),
+        access_ttl: config.tokens.access_ttl,
+        confirm_within: config.sync.confirm_within,
+    };
+    Context::new(Parts {
+        clock: Arc::clone(&deps.clock),
+        random: Arc::clone(&deps.random),
+        store,
+        replica,
+        checker,
+        publication,
+        signer: ArcSwapOption::from_pointee(signer),
+        passwords,
+        remembered: RememberedSecrets::new(&*deps.random),
+        throttle: FailureThrottle::new(Arc::clone(&deps.clock)),
+        telemetry,
+        policy,
+    })
+}
+
+async fn routes(cx: &Context, health: &Health, stop: &Stop) -> Result<Routes, StartError> {
+    let routes = Routes::default()
+        .add_service(health.grpc_service(SERVICES).await)
+        .add_service(TokenServiceServer::new(grpc::Tokens(cx.clone())).max_decoding_message_size(MAX_MESSAGE))
+        .add_service(
+            ClientServiceServer::new(grpc::ClientAdministration(cx.clone())).max_decoding_message_size(4 * MAX_MESSAGE),
+        )
+        .add_service(
+            ScopeServiceServer::new(grpc::ScopeAdministration(cx.clone())).max_decoding_message_size(MAX_MESSAGE),
+        )
+        .add_service(KeyServiceServer::new(grpc::KeyAdministration(cx.clone())).max_decoding_message_size(MAX_MESSAGE))
+        .add_service(
+            SyncServiceServer::new(grpc::Feed::new(cx.clone(), stop.clone())).max_decoding_message_size(MAX_MESSAGE),
+        );
+    reflection::add(routes, SERVICES).map_err(|error| StartError::Reflection(error.to_string()))
+}
+
+/// Ready: migrated, the database takes writes, the log is read, and there is a key (conventions.md).
+fn watch_readiness(cx: &Context, health: &Health, background: &CancellationToken) {
+    let (database, log, key) = (health.register("database"), health.register("log"), health.register("signing key"));
+    let (cx, background) = (cx.clone(), background.clone());
+    tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(READINESS);
+        loop {
+            tokio::select! {
+                () = background.cancelled() => return,
+                _ = ticks.tick() => look(&cx, &database, &log, &key).await,
+            }
+        }
+    });
+}
+
+async fn look(cx: &Context, database: &Check, log: &Check, key: &Check) {
+    let writable = tokio::time::timeout(READINESS, cx.store.is_writable()).await.unwrap_or(false);
+    database.set(writable);
+    log.set(cx.publication.in_touch(cx.clock.monotonic()));
+    key.set(cx.signer.load().is_some());
+}
+
+impl Running {
+    /// Where HTTP is served.
+    #[must_use]
+    pub fn http_addr(&self) -> SocketAddr {
+        self.http.addr()
+    }
+
+    /// Where gRPC is served.
+    #[must_use]
+    pub fn grpc_addr(&self) -> SocketAddr {
+        self.grpc.addr()
+    }
+
+    /// Where health and metrics are served.
+    #[must_use]
+    pub fn ops_addr(&self) -> SocketAddr {
+        self.ops.addr()
+    }
+
+    /// Resolves once the issuer is ready.
+    pub async fn wait_ready(&self) {
+        self.health.wait_ready().await;
+    }
+
+    /// Stops: not ready, no new calls, in-flight ones finish; then the database is closed.
+    pub async fn shutdown(mut self) {
+        self.health.drain();
+        let finished = async {
+            self.http.finished().await;
+            self.grpc.finished().await;
+            self.ops.finished().await;
+        };
+        if !self.stop.within(GRACE, finished).await {
+            tracing::warn!("calls were cut off after the grace period");
+        }
+        self.background.cancel();
+        self.cx.store.close().await;
+        tracing::info!("issuer stopped");
+    }
+}

@@ -1,0 +1,46 @@
+//! The issuer's metrics, by kept handles.
+
+use metrics::{Counter, Histogram};
+use tessera_kit::metrics::Metrics;
+use tessera_types::{ErrorCode, GrantType};
+
+use crate::client_auth::AuthMethod;
+
+/// The handles.
+#[derive(Clone)]
+pub struct Telemetry {
+    metrics: Metrics,
+    /// How long revocations waited for everybody.
+    pub barrier: Histogram,
+}
+
+impl Telemetry {
+    /// Registers what does not depend on labels.
+    #[must_use]
+    pub fn new(metrics: Metrics) -> Self {
+        let barrier = metrics.histogram(
+            "tessera_revocation_barrier_seconds",
+            "How long a change waited until every introspector had confirmed it.",
+            &[],
+        );
+        Self { metrics, barrier }
+    }
+
+    /// Counts a token request; `None` is success.
+    pub fn token_request(&self, grant: GrantType, error: Option<ErrorCode>) {
+        let outcome = error.map_or("ok", ErrorCode::as_str);
+        let labels = &[("grant_type", grant.as_str()), ("outcome", outcome)];
+        self.counter("tessera_token_requests_total", "Token requests by grant type and outcome.", labels).increment(1);
+    }
+
+    /// Counts a failed client authentication.
+    pub fn client_auth_failure(&self, method: AuthMethod) {
+        let labels = &[("method", method.as_str())];
+        self.counter("tessera_client_auth_failures_total", "Failed client authentications by method.", labels)
+            .increment(1);
+    }
+
+    fn counter(&self, name: &'static str, help: &'static str, labels: &[(&'static str, &'static str)]) -> Counter {
+        self.metrics.counter(name, help, labels)
+    }
+}

@@ -1,0 +1,48 @@
+//! Configuration: a TOML file, over it the environment (`TESSERA_`, `__` for nesting, `_FILE` for a value kept in a file).
+//!
+//! Unknown keys are errors, with a suggestion; all errors are reported at once, with file and line; a bad configuration ends
+//! the process with [`EXIT_CODE`].
+
+mod de;
+mod dump;
+pub mod duration;
+mod error;
+mod sections;
+mod source;
+mod tree;
+
+pub use dump::dump;
+pub use error::{ConfigError, ConfigErrors};
+pub use sections::{Listen, Log};
+pub use source::Sources;
+
+use serde::de::DeserializeOwned;
+
+/// What the process exits with where its configuration is bad (`EX_CONFIG` of sysexits.h).
+pub const EXIT_CODE: u8 = 78;
+
+/// A configuration, and where each of its values came from.
+#[derive(Debug)]
+pub struct Loaded<T> {
+    /// The configuration.
+    pub value: T,
+    /// Key and origin of every value that was set.
+    pub origins: std::collections::BTreeMap<String, String>,
+}
+
+/// Loads a configuration.
+///
+/// # Errors
+/// Every mistake in it, not only the first.
+pub fn load<T: DeserializeOwned>(sources: &Sources) -> Result<T, ConfigErrors> {
+    load_with_origins(sources).map(|loaded| loaded.value)
+}
+
+/// Loads a configuration and says where each value came from.
+///
+/// # Errors
+/// Every mistake in it, not only the first.
+pub fn load_with_origins<T: DeserializeOwned>(sources: &Sources) -> Result<Loaded<T>, ConfigErrors> {
+    let (tree, errors) = sources.read();
+    de::read(tree, errors)
+}

@@ -1,0 +1,86 @@
+//! From the tree to a type, collecting every mistake on the way.
+//!
+//! serde stops at the first error. So reading is repeated: a value that is wrong is reported, taken away, and the rest read
+//! again, until nothing is wrong or nothing is left that could be taken away. Keys that a struct does not have are found where
+//! serde tells us the ones it has.
+
+mod access;
+mod error;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::de::DeserializeOwned;
+
+use self::access::Reader;
+use self::error::{Error, Kind};
+use super::Loaded;
+use super::dump::is_secret;
+use super::error::{ConfigError, ConfigErrors};
+use super::tree::Node;
+
+/// What reading finds besides values.
+#[derive(Default)]
+struct Findings {
+    /// Keys no struct has, and variables set twice; by key, since reading is repeated.
+    mistakes: RefCell<BTreeMap<String, ConfigError>>,
+}
+
+/// Reads a type out of a tree; `errors` are the ones found before.
+pub(super) fn read<T: DeserializeOwned>(
+    mut tree: Node,
+    mut errors: Vec<ConfigError>,
+) -> Result<Loaded<T>, ConfigErrors> {
+    let origins = origins(&tree);
+    let findings = Findings::default();
+    let mut reported = BTreeSet::new();
+    let value = loop {
+        let error = match T::deserialize(Reader::root(&tree, &findings)) {
+            Ok(value) => break Some(value),
+            Err(error) => error,
+        };
+        let (key, culprit) = match &error.kind {
+            Kind::Missing(field) => (joined(&error.path, field), error.path.clone()),
+            Kind::Invalid(_) => (error.path.join("."), error.path.clone()),
+        };
+        if reported.insert(key.clone()) {
+            errors.push(described(key, &error));
+        }
+        // What lacks a field cannot be read; its absence is no mistake of its own.
+        reported.insert(culprit.join("."));
+        if tree.remove(&culprit).is_none() {
+            break None;
+        }
+    };
+    errors.extend(findings.mistakes.into_inner().into_values());
+    match value {
+        Some(value) if errors.is_empty() => Ok(Loaded { value, origins }),
+        _ => Err(ConfigErrors(errors)),
+    }
+}
+
+fn described(key: String, error: &Error) -> ConfigError {
+    let message = match &error.kind {
+        Kind::Missing(_) => "is missing and has no default".to_owned(),
+        // serde quotes the value it did not like.
+        Kind::Invalid(_) if is_secret(&key) || key == "database.url" => "is not valid".to_owned(),
+        Kind::Invalid(message) => message.clone(),
+    };
+    let origin = error.origin.as_deref().unwrap_or_default().to_owned();
+    ConfigError { origin, key, message }
+}
+
+fn joined(path: &[String], field: &str) -> String {
+    path.iter().map(String::as_str).chain([field]).collect::<Vec<_>>().join(".")
+}
+
+fn origins(tree: &Node) -> BTreeMap<String, String> {
+    let mut origins = BTreeMap::new();
+    tree.leaves("", &mut |path, node| {
+        origins.insert(path.to_owned(), node.origin.to_string());
+    });
+    origins
+}
+
+#[cfg(test)]
+mod tests;

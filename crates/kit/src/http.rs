@@ -1,0 +1,11 @@
+//! HTTP as OAuth wants it: forms read strictly, credentials parsed, errors as JSON, nothing cached.
+
+pub mod authorization;
+pub mod error;
+pub mod form;
+mod request;
+
+pub use authorization::{Authorization, AuthorizationError, BearerToken, Credentials};
+pub use error::Challenge;
+pub use form::{Form, FormError};
+pub use request::{FormBody, MAX_BODY, RequestError};

@@ -1,0 +1,104 @@
+//! Logs, to standard error, as JSON or as text.
+
+mod format;
+
+use serde::{Deserialize, Serialize};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For machines: one object per line.
+    Json,
+}
+
+/// Changes the level of a running process.
+#[derive(Clone, Debug)]
+pub struct Logs {
+    filter: reload::Handle<EnvFilter, Registry>,
+}
+
+/// Why logging could not be set up or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The level is not one.
+    #[error("not a log level: write error, warn, info, debug, trace, or directives such as info,tessera_issuer=debug")]
+    Level(#[source] tracing_subscriber::filter::ParseError),
+    /// Something else in the process logs already.
+    #[error("logging was set up already")]
+    SetUp(#[from] tracing_subscriber::util::TryInitError),
+    /// The level cannot be changed any more.
+    #[error("the log level cannot be changed any more")]
+    Reload(#[from] reload::Error),
+}
+
+/// Sets up logging for the process, and a panic hook that logs where it panicked and not with what: a panic's text may hold
+/// input.
+///
+/// # Errors
+/// [`LogError::Level`] and [`LogError::SetUp`].
+pub fn init(format: Format, level: &str) -> Result<Logs, LogError> {
+    let (filter, handle) = reload::Layer::new(filter(level)?);
+    let registry = tracing_subscriber::registry().with(filter);
+    match format {
+        Format::Text => registry.with(fmt::layer().with_writer(std::io::stderr).with_ansi(ansi())).try_init()?,
+        Format::Json => registry
+            .with(fmt::layer().with_ansi(false).event_format(format::Json).with_writer(std::io::stderr))
+            .try_init()?,
+    }
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let fixed = panic.payload().downcast_ref::<&'static str>().copied().unwrap_or("…");
+        tracing::error!(place, fixed, "panicked");
+    }));
+    Ok(Logs { filter: handle })
+}
+
+impl Logs {
+    /// Changes the level.
+    ///
+    /// # Errors
+    /// [`LogError::Level`] and [`LogError::Reload`]; the old level stays.
+    pub fn set_level(&self, level: &str) -> Result<(), LogError> {
+        Ok(self.filter.reload(filter(level)?)?)
+    }
+}
+
+/// HTTP/2 and TLS crates log frames, headers included, when asked to: never below warnings.
+fn filter(level: &str) -> Result<EnvFilter, LogError> {
+    let mut filter = EnvFilter::try_new(level).map_err(LogError::Level)?;
+    for quiet in ["h2=warn", "hyper=warn", "hyper_util=warn", "tonic=warn", "tower=warn", "sqlx=warn", "rustls=warn"] {
+        filter = filter.add_directive(quiet.parse().map_err(LogError::Level)?);
+    }
+    Ok(filter)
+}
+
+fn ansi() -> bool {
+    use std::io::IsTerminal as _;
+    std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()) && std::io::stderr().is_terminal()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_and_directives_are_read() {
+        for good in ["info", "warn", "info,tessera_issuer=debug"] {
+            assert!(filter(good).is_ok(), "{good}");
+        }
+        assert!(matches!(filter("loud=very"), Err(LogError::Level(_))));
+    }
+
+    #[test]
+    fn no_level_makes_the_transport_log_frames() {
+        let shown = filter("trace").expect("a level").to_string();
+        assert!(shown.contains("h2=warn") && shown.contains("hyper=warn"), "{shown}");
+    }
+}

@@ -1,0 +1,141 @@
+//! One JSON object per line: `ts`, `level`, `msg`, `target`, then the fields of the spans around and of the event itself.
+
+use std::fmt::{self, Write as _};
+
+use serde_json::{Map, Value};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
+use tracing_subscriber::fmt::{FmtContext, FormattedFields};
+use tracing_subscriber::registry::LookupSpan;
+
+/// The format of [`super::Format::Json`].
+pub(super) struct Json;
+
+impl<S, N> FormatEvent<S, N> for Json
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let mut line = Map::new();
+        line.insert("ts".to_owned(), timestamp().into());
+        line.insert("level".to_owned(), event.metadata().level().as_str().to_ascii_lowercase().into());
+        let mut fields = Fields(Map::new());
+        event.record(&mut fields);
+        line.insert("msg".to_owned(), fields.0.remove("message").unwrap_or_default());
+        line.insert("target".to_owned(), event.metadata().target().into());
+        if let Some(scope) = context.event_scope() {
+            let spans: Vec<String> = scope.from_root().map(|span| described::<S, N>(&span)).collect();
+            line.insert("spans".to_owned(), spans.into());
+        }
+        line.extend(fields.0);
+        writeln!(writer, "{}", Value::Object(line))
+    }
+}
+
+fn described<S, N>(span: &tracing_subscriber::registry::SpanRef<'_, S>) -> String
+where
+    S: for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    let mut text = span.name().to_owned();
+    if let Some(fields) = span.extensions().get::<FormattedFields<N>>()
+        && !fields.is_empty()
+    {
+        let _ = write!(text, "{{{}}}", fields.fields);
+    }
+    text
+}
+
+/// RFC 3339 with milliseconds.
+fn timestamp() -> String {
+    let nanos = i128::try_from(crate::clock::wall().as_nanos()).unwrap_or(i128::MAX);
+    let moment = time::OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
+    let (date, clock) = (moment.date(), moment.time());
+    format!("{date}T{:02}:{:02}:{:02}.{:03}Z", clock.hour(), clock.minute(), clock.second(), clock.millisecond())
+}
+
+struct Fields(Map<String, Value>);
+
+impl Fields {
+    fn put(&mut self, field: &Field, value: Value) {
+        self.0.insert(field.name().to_owned(), value);
+    }
+}
+
+impl Visit for Fields {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.put(field, value.into());
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.put(field, value.into());
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.put(field, value.into());
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.put(field, value.into());
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.put(field, value.into());
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.put(field, format!("{value:?}").into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use tracing_subscriber::fmt::MakeWriter;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("not poisoned").extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl<'a> MakeWriter<'a> for Lines {
+        type Writer = Self;
+        fn make_writer(&'a self) -> Self {
+            self.clone()
+        }
+    }
+
+    #[test]
+    fn a_line_is_one_object_with_the_agreed_names() {
+        let lines = Lines::default();
+        let subscriber =
+            tracing_subscriber::fmt().with_ansi(false).event_format(Json).with_writer(lines.clone()).finish();
+        tracing::subscriber::with_default(subscriber, || {
+            let _span = tracing::info_span!("call", client_id = "a\"b").entered();
+            tracing::info!(duration_ms = 3, outcome = "ok", "token issued\nreally");
+        });
+        let text = String::from_utf8(lines.0.lock().expect("not poisoned").clone()).expect("text");
+        assert_eq!(text.lines().count(), 1, "{text}");
+        let line: Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(line["msg"], "token issued\nreally");
+        assert_eq!(line["level"], "info");
+        assert_eq!(line["duration_ms"], 3);
+        assert_eq!(line["outcome"], "ok");
+        assert!(line["ts"].as_str().expect("a text").ends_with('Z'));
+        assert!(line["spans"][0].as_str().expect("a text").starts_with("call{client_id="));
+    }
+}

@@ -1,0 +1,21 @@
+//! Serving: one accept loop for gRPC and HTTP.
+//!
+//! It is our own, on hyper, rather than tonic's and axum's, for what both lack: connections that end at an age of their own
+//! (so that a fleet's do not end together), a stop that is bounded in time, an accept error that pauses instead of spinning,
+//! `DEADLINE_EXCEEDED` where tonic says `CANCELLED`, and a panic that costs one call.
+
+mod call;
+mod connection;
+pub mod deadline;
+mod listener;
+pub mod reflection;
+mod server;
+mod stop;
+
+pub use connection::Peer;
+pub use listener::{BindError, Listener};
+pub use server::{Options, Server, Serving};
+pub use stop::{Stop, terminated};
+
+/// The longest message of an RPC that carries tokens, in bytes: for `max_decoding_message_size` of the generated servers.
+pub const MAX_MESSAGE: usize = 64 * 1024;

@@ -1,0 +1,203 @@
+//! The accept loop, on the current runtime or on one event loop per worker.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::Response;
+use http::Request;
+use tessera_types::{Randomness, random};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tonic::service::Routes;
+use tower::Service;
+
+use super::call::Protocol;
+use super::connection::{self, Terms};
+use super::listener::{BindError, Listener};
+use super::stop::Stop;
+
+/// How long a connection lives, give or take a tenth, so that balancers spread load anew.
+const MAX_AGE: Duration = Duration::from_mins(5);
+
+/// How long accepting pauses after an error, such as running out of descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What servers of a process share.
+#[derive(Clone)]
+pub struct Options {
+    /// How the process stops.
+    pub stop: Stop,
+    /// Spreads the ages of connections.
+    pub random: Arc<dyn Randomness>,
+}
+
+/// A bound server that does not accept yet.
+pub struct Server {
+    listeners: Vec<Listener>,
+    protocol: Protocol,
+}
+
+/// A running server.
+#[derive(Debug)]
+pub struct Serving {
+    addr: SocketAddr,
+    running: mpsc::Receiver<Infallible>,
+}
+
+impl Serving {
+    /// Where it listens.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Resolves when the server has stopped: its listener is closed and every connection has ended.
+    pub async fn finished(&mut self) {
+        // Nothing is ever sent; the channel closes when the last connection drops its end.
+        let _ = self.running.recv().await;
+    }
+}
+
+impl Server {
+    /// Binds a gRPC server. With `workers` above 1, each has an event loop of its own on a thread of its own; otherwise calls
+    /// run on the current runtime.
+    ///
+    /// # Errors
+    /// [`BindError`].
+    pub fn grpc(addr: SocketAddr, workers: usize) -> Result<Self, BindError> {
+        let listeners = Listener::bind_many(addr, "grpc", workers)?;
+        Ok(Self { listeners, protocol: Protocol::Grpc })
+    }
+
+    /// Binds an HTTP/1 and HTTP/2 server; `purpose` is its name in `[listen]`.
+    ///
+    /// # Errors
+    /// [`BindError`].
+    pub fn http(addr: SocketAddr, purpose: &'static str) -> Result<Self, BindError> {
+        Ok(Self { listeners: vec![Listener::bind(addr, purpose)?], protocol: Protocol::Http })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Panics
+    /// Never: a server has a listener.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.listeners[0].addr()
+    }
+
+    /// Accepts, and serves gRPC services.
+    ///
+    /// # Errors
+    /// Where an event loop cannot be started.
+    pub fn serve_grpc(self, routes: Routes, options: &Options) -> io::Result<Serving> {
+        self.serve(routes.prepare().into_axum_router(), options)
+    }
+
+    /// Accepts, and serves HTTP routes.
+    ///
+    /// # Errors
+    /// Where an event loop cannot be started.
+    pub fn serve_http(self, router: Router, options: &Options) -> io::Result<Serving> {
+        self.serve(router.with_state(()), options)
+    }
+
+    /// Accepts, and serves any service; its answers never fail.
+    ///
+    /// # Errors
+    /// Where an event loop cannot be started.
+    pub fn serve<S>(self, service: S, options: &Options) -> io::Result<Serving>
+    where
+        S: Service<Request<Body>, Response = Response, Error = Infallible> + Clone + Send + 'static,
+        S::Future: Send,
+    {
+        let addr = self.addr();
+        let (alive, running) = mpsc::channel(1);
+        let builder = connection::builder(self.protocol);
+        let terms = Terms { service, protocol: self.protocol, builder, stop: options.stop.clone() };
+        let several = self.listeners.len() > 1;
+        for (index, listener) in self.listeners.into_iter().enumerate() {
+            let (terms, alive, random) = (terms.clone(), alive.clone(), Arc::clone(&options.random));
+            if several {
+                own_event_loop(index, listener, terms, random, alive)?;
+            } else {
+                tokio::spawn(accept(listener.register()?, terms, random, alive));
+            }
+        }
+        Ok(Serving { addr, running })
+    }
+}
+
+/// A thread with an event loop: calls of one connection never change cores.
+fn own_event_loop<S>(
+    index: usize,
+    listener: Listener,
+    terms: Terms<S>,
+    random: Arc<dyn Randomness>,
+    alive: mpsc::Sender<Infallible>,
+) -> io::Result<()>
+where
+    S: Service<Request<Body>, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let listener = {
+        let _inside = runtime.enter();
+        listener.register()?
+    };
+    std::thread::Builder::new().name(format!("grpc-{index}")).spawn(move || {
+        runtime.block_on(async move {
+            let (own, mut connections) = mpsc::channel(1);
+            accept(listener, terms, random, own).await;
+            // The loop must turn until its connections have ended.
+            let _ = connections.recv().await;
+            drop(alive);
+        });
+    })?;
+    Ok(())
+}
+
+async fn accept<S>(listener: TcpListener, terms: Terms<S>, random: Arc<dyn Randomness>, alive: mpsc::Sender<Infallible>)
+where
+    S: Service<Request<Body>, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = terms.stop.draining() => return,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                // Without it, a delayed acknowledgement at the other end adds 40 ms to some answers.
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%error, "TCP_NODELAY was refused");
+                }
+                let (terms, alive) = (terms.clone(), alive.clone());
+                let age = age(&*random);
+                tokio::spawn(async move {
+                    connection::serve(stream, peer, age, terms).await;
+                    drop(alive);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Five minutes, give or take a tenth.
+fn age(random: &dyn Randomness) -> Duration {
+    let [draw] = random::bytes::<1>(random);
+    MAX_AGE.mul_f64(0.9 + 0.2 * f64::from(draw) / 255.0)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,188 @@
+use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::routing::get;
+use http::{HeaderMap, StatusCode};
+use http_body_util::BodyExt as _;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+
+use super::*;
+use crate::random::SystemRandom;
+
+const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+fn options() -> Options {
+    Options { stop: Stop::new(), random: Arc::new(SystemRandom) }
+}
+
+fn client(http2: bool) -> Client<HttpConnector, Body> {
+    Client::builder(TokioExecutor::new()).http2_only(http2).build_http()
+}
+
+async fn ask(
+    client: &Client<HttpConnector, Body>,
+    addr: SocketAddr,
+    path: &str,
+    timeout: Option<&str>,
+) -> (StatusCode, HeaderMap, String) {
+    let mut request = Request::builder().uri(format!("http://{addr}{path}"));
+    if let Some(timeout) = timeout {
+        request = request.header("grpc-timeout", timeout);
+    }
+    let response = client.request(request.body(Body::empty()).expect("a request")).await.expect("an answer");
+    let (parts, body) = response.into_parts();
+    let bytes = body.collect().await.expect("a body").to_bytes();
+    (parts.status, parts.headers, String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn routes() -> Router {
+    Router::new()
+        .route("/hello", get(async || "hello"))
+        .route("/panic", get(async || if true { panic!("secret input") } else { "" }))
+        .route("/never", get(async || std::future::pending::<&'static str>().await))
+        .route("/peer", get(async |peer: axum::Extension<crate::serve::Peer>| peer.0.0.ip().to_string()))
+        .route("/thread", get(async || std::thread::current().name().unwrap_or_default().to_owned()))
+}
+
+#[tokio::test]
+async fn http_is_served_over_both_versions_with_the_peer_known() {
+    let options = options();
+    let server = Server::http(ANY, "http").expect("a free port");
+    let serving = server.serve_http(routes(), &options).expect("served");
+    for http2 in [false, true] {
+        let client = client(http2);
+        assert_eq!(ask(&client, serving.addr(), "/hello", None).await.2, "hello");
+        assert_eq!(ask(&client, serving.addr(), "/peer", None).await.2, "127.0.0.1");
+    }
+}
+
+#[tokio::test]
+async fn a_panic_costs_one_call() {
+    let options = options();
+    let serving = Server::http(ANY, "http").expect("a free port").serve_http(routes(), &options).expect("served");
+    let client = client(true);
+    let (status, headers, body) = ask(&client, serving.addr(), "/panic", None).await;
+    assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(headers["cache-control"], "no-store");
+    assert!(body.contains("server_error") && !body.contains("secret input"), "{body}");
+    assert_eq!(ask(&client, serving.addr(), "/hello", None).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_grpc_call_that_panics_is_internal_and_one_that_is_late_is_deadline_exceeded() {
+    let options = options();
+    let serving = Server::grpc(ANY, 0).expect("a free port").serve(routes(), &options).expect("served");
+    let client = client(true);
+    let (status, headers, _) = ask(&client, serving.addr(), "/panic", None).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(headers["grpc-status"], "13");
+    let (_, headers, _) = ask(&client, serving.addr(), "/never", Some("5m")).await;
+    assert_eq!(headers["grpc-status"], "4");
+    assert_eq!(ask(&client, serving.addr(), "/hello", Some("5S")).await.2, "hello");
+}
+
+#[tokio::test]
+async fn workers_have_event_loops_of_their_own() {
+    let options = options();
+    let server = Server::grpc(ANY, 2).expect("a free port");
+    let mut serving = server.serve(routes(), &options).expect("served");
+    for _ in 0..8 {
+        let (_, _, thread) = ask(&client(true), serving.addr(), "/thread", None).await;
+        assert!(thread.starts_with("grpc-"), "{thread}");
+    }
+    options.stop.end();
+    serving.finished().await;
+}
+
+#[tokio::test]
+async fn draining_lets_calls_in_flight_finish_and_takes_no_new_connection() {
+    let options = options();
+    let (entered, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let router = Router::new().route(
+        "/slow",
+        get({
+            let (entered, release) = (Arc::clone(&entered), Arc::clone(&release));
+            async move || {
+                entered.notify_one();
+                release.notified().await;
+                "done"
+            }
+        }),
+    );
+    let mut serving = Server::http(ANY, "http").expect("a free port").serve_http(router, &options).expect("served");
+    let addr = serving.addr();
+    let call = tokio::spawn(async move { ask(&client(true), addr, "/slow", None).await });
+    entered.notified().await;
+
+    options.stop.drain();
+    let refused = async {
+        while TcpStream::connect(addr).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), refused).await.expect("the listener closes");
+    release.notify_one();
+    assert_eq!(call.await.expect("no panic").2, "done");
+    tokio::time::timeout(Duration::from_secs(5), serving.finished()).await.expect("everything ends");
+}
+
+#[tokio::test]
+async fn a_stop_is_bounded_in_time() {
+    let options = options();
+    let entered = Arc::new(Notify::new());
+    let router = Router::new().route(
+        "/never",
+        get({
+            let entered = Arc::clone(&entered);
+            async move || {
+                entered.notify_one();
+                std::future::pending::<&'static str>().await
+            }
+        }),
+    );
+    let mut serving = Server::http(ANY, "http").expect("a free port").serve_http(router, &options).expect("served");
+    let addr = serving.addr();
+    let endless = tokio::spawn(async move {
+        let request = Request::builder().uri(format!("http://{addr}/never")).body(Body::empty()).expect("a request");
+        client(false).request(request).await.is_err()
+    });
+    entered.notified().await;
+    let clean = options.stop.within(Duration::from_millis(20), async { serving.finished().await }).await;
+    assert!(!clean, "the call would never have ended");
+    assert!(endless.await.expect("no panic"), "and was cut off");
+}
+
+#[test]
+fn connections_live_for_five_minutes_give_or_take_a_tenth() {
+    struct Fixed(u8);
+    impl Randomness for Fixed {
+        fn fill(&self, buffer: &mut [u8]) {
+            buffer.fill(self.0);
+        }
+    }
+    assert_eq!(age(&Fixed(0)), Duration::from_secs(270));
+    assert_eq!(age(&Fixed(255)), Duration::from_secs(330));
+}
+
+#[tokio::test]
+async fn concurrent_panics_leave_the_server_answering() {
+    static CALLS: AtomicUsize = AtomicUsize::new(0);
+    let router = Router::new().route(
+        "/",
+        get(
+            async || {
+                if CALLS.fetch_add(1, Ordering::SeqCst).is_multiple_of(2) { panic!("every other call") } else { "ok" }
+            },
+        ),
+    );
+    let options = options();
+    let serving = Server::grpc(ANY, 0).expect("a free port").serve(router, &options).expect("served");
+    let client = client(true);
+    let calls = (0..32).map(|_| ask(&client, serving.addr(), "/", None));
+    let answers = futures::future::join_all(calls).await;
+    assert_eq!(answers.iter().filter(|(_, _, body)| body == "ok").count(), 16);
+}

@@ -1,0 +1,245 @@
+//! Clients and what is stored of their secrets.
+
+use std::ops::Deref;
+use std::time::Duration;
+
+use sea_orm::ActiveValue::{NotSet, Set};
+use sea_orm::sea_query::{Expr, ExprTrait as _, Func, LikeExpr};
+use sea_orm::{
+    ColumnTrait as _, DatabaseExecutor, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+};
+use tessera_types::{
+    Audience, ClaimsProfile, ClientId, ClientType, GrantType, RedirectUri, Scope, ScopeSet, SecretHash, Timestamp,
+};
+use uuid::Uuid;
+
+use crate::entities::{client, client_secret};
+use crate::error::{StoreError, storable};
+use crate::transaction::Transaction;
+
+/// A client as it is registered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// Its identifier, which never changes.
+    pub id: ClientId,
+    /// Its name; no two clients share one.
+    pub name: String,
+    /// What it is for, for people.
+    pub description: String,
+    /// Whether it keeps a secret.
+    pub kind: ClientType,
+    /// Whether it may be used.
+    pub enabled: bool,
+    /// The grants it may use.
+    pub grants: Vec<GrantType>,
+    /// The scopes it may ask for.
+    pub scopes: ScopeSet,
+    /// The scopes it gets where it asks for none.
+    pub default_scopes: ScopeSet,
+    /// The audiences it issues for.
+    pub audiences: Vec<Audience>,
+    /// The audiences whose tokens it may introspect.
+    pub resources: Vec<Audience>,
+    /// Where a browser may be sent back to.
+    pub redirect_uris: Vec<RedirectUri>,
+    /// How long its access tokens live; `None`: as configured. Whole seconds.
+    pub access_ttl: Option<Duration>,
+    /// The shape of its access tokens.
+    pub claims_profile: ClaimsProfile,
+    /// When it was registered.
+    pub created: Timestamp,
+    /// When it was changed last.
+    pub updated: Timestamp,
+    /// Rises with each update; an update says which version it changes.
+    pub version: i64,
+}
+
+/// What is stored of one secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredSecret {
+    /// Its identifier.
+    pub id: Uuid,
+    /// Its hash.
+    pub hash: SecretHash,
+    /// When it was added.
+    pub created: Timestamp,
+    /// From when on it authenticates no more.
+    pub expires: Option<Timestamp>,
+    /// Whether the server made it.
+    pub generated: bool,
+}
+
+/// Which clients to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientFilter {
+    /// Those whose name contains this; the case of ASCII letters does not matter.
+    pub name_contains: Option<String>,
+    /// Those that are enabled, or are not.
+    pub enabled: Option<bool>,
+}
+
+/// Reads clients.
+pub struct Clients<'a> {
+    source: DatabaseExecutor<'a>,
+}
+
+impl<'a> Clients<'a> {
+    pub(crate) fn new(source: DatabaseExecutor<'a>) -> Self {
+        Self { source }
+    }
+
+    /// A client.
+    pub async fn find(&self, id: &ClientId) -> Result<Option<Client>, StoreError> {
+        let row = client::Entity::find_by_id(id.as_str()).one(&self.source).await?;
+        row.map(Client::try_from).transpose()
+    }
+
+    /// A client and its secrets, the newest first.
+    pub async fn find_with_secrets(&self, id: &ClientId) -> Result<Option<(Client, Vec<StoredSecret>)>, StoreError> {
+        let Some(client) = self.find(id).await? else { return Ok(None) };
+        Ok(Some((client, self.secrets(id).await?)))
+    }
+
+    /// A client's secrets, the newest first.
+    pub async fn secrets(&self, id: &ClientId) -> Result<Vec<StoredSecret>, StoreError> {
+        let rows = client_secret::Entity::find()
+            .filter(client_secret::Column::ClientId.eq(id.as_str()))
+            .order_by_desc(client_secret::Column::Created)
+            .order_by_desc(client_secret::Column::Id)
+            .all(&self.source)
+            .await?;
+        rows.into_iter().map(StoredSecret::try_from).collect()
+    }
+
+    /// Whether any client may ask for a scope.
+    pub async fn any_with_scope(&self, scope: &Scope) -> Result<bool, StoreError> {
+        // Scopes are a JSON list, and a scope holds neither quote nor backslash: in quotes it stands there only as itself.
+        let wanted = format!("\"{scope}\"");
+        let scopes: Vec<String> =
+            client::Entity::find().select_only().column(client::Column::Scopes).into_tuple().all(&self.source).await?;
+        Ok(scopes.iter().any(|list| list.contains(&wanted)))
+    }
+
+    /// Clients ordered by id, byte by byte: at most `limit` of those after `after`.
+    pub async fn list(
+        &self,
+        filter: &ClientFilter,
+        after: Option<&ClientId>,
+        limit: u64,
+    ) -> Result<Vec<Client>, StoreError> {
+        let mut query = client::Entity::find().order_by_asc(client::Column::Id).limit(limit);
+        if let Some(after) = after {
+            query = query.filter(client::Column::Id.gt(after.as_str()));
+        }
+        if let Some(enabled) = filter.enabled {
+            query = query.filter(client::Column::Enabled.eq(enabled));
+        }
+        if let Some(part) = &filter.name_contains {
+            storable([part.as_str()])?;
+            // The column's collation is bytewise on both databases, where LOWER knows ASCII alone.
+            let name = Func::lower(Expr::col(client::Column::Name));
+            query = query.filter(Expr::expr(name).like(containing(part)));
+        }
+        query.all(&self.source).await?.into_iter().map(Client::try_from).collect()
+    }
+}
+
+/// A pattern that takes the text literally.
+fn containing(part: &str) -> LikeExpr {
+    let mut pattern = String::with_capacity(part.len() + 2);
+    pattern.push('%');
+    for c in part.chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(c.to_ascii_lowercase());
+    }
+    pattern.push('%');
+    LikeExpr::new(pattern).escape('\\')
+}
+
+/// Reads and writes clients.
+pub struct ClientWrites<'a> {
+    reads: Clients<'a>,
+    transaction: &'a Transaction,
+}
+
+impl<'a> Deref for ClientWrites<'a> {
+    type Target = Clients<'a>;
+
+    fn deref(&self) -> &Clients<'a> {
+        &self.reads
+    }
+}
+
+impl<'a> ClientWrites<'a> {
+    pub(crate) fn new(transaction: &'a Transaction) -> Self {
+        Self { reads: Clients::new(transaction.inner().into()), transaction }
+    }
+
+    /// Registers a client.
+    ///
+    /// # Errors
+    /// [`StoreError::Taken`] where its id or its name is another client's.
+    pub async fn insert(&self, client: &Client) -> Result<(), StoreError> {
+        storable([client.name.as_str(), &client.description])?;
+        let insert = client::Entity::insert(client::ActiveModel::from(client));
+        insert.exec_without_returning(self.transaction.inner()).await.map_err(|error| self.transaction.fail(error))?;
+        Ok(())
+    }
+
+    /// Changes a client that is at the version given, and returns its new version. Neither its id nor when it was created
+    /// changes.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] where it is at another version or gone; [`StoreError::Taken`] where the new name is another
+    /// client's.
+    pub async fn update(&self, client: &Client) -> Result<i64, StoreError> {
+        storable([client.name.as_str(), &client.description])?;
+        let version = client.version + 1;
+        let row = client::ActiveModel { id: NotSet, created: NotSet, version: Set(version), ..client.into() };
+        let update = client::Entity::update_many()
+            .set(row)
+            .filter(client::Column::Id.eq(client.id.as_str()))
+            .filter(client::Column::Version.eq(client.version));
+        let result = update.exec(self.transaction.inner()).await.map_err(|error| self.transaction.fail(error))?;
+        if result.rows_affected == 1 { Ok(version) } else { Err(StoreError::Conflict) }
+    }
+
+    /// Deletes a client and its secrets; says whether there was one.
+    pub async fn delete(&self, id: &ClientId) -> Result<bool, StoreError> {
+        let delete = client::Entity::delete_by_id(id.as_str());
+        let result = delete.exec(self.transaction.inner()).await.map_err(|error| self.transaction.fail(error))?;
+        Ok(result.rows_affected == 1)
+    }
+
+    /// Adds a secret.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] where there is no such client.
+    pub async fn insert_secret(&self, client: &ClientId, secret: &StoredSecret) -> Result<(), StoreError> {
+        let insert = client_secret::Entity::insert(client_secret::row(client, secret));
+        insert.exec_without_returning(self.transaction.inner()).await.map_err(|error| self.transaction.fail(error))?;
+        Ok(())
+    }
+
+    /// Lets every secret of a client that would live longer expire at a moment; says how many that were.
+    pub async fn expire_secrets(&self, client: &ClientId, at: Timestamp) -> Result<u64, StoreError> {
+        let expires = client_secret::Column::Expires;
+        let update = client_secret::Entity::update_many()
+            .set(client_secret::ActiveModel { expires: Set(Some(at.0)), ..Default::default() })
+            .filter(client_secret::Column::ClientId.eq(client.as_str()))
+            .filter(expires.is_null().or(expires.gt(at.0)));
+        let result = update.exec(self.transaction.inner()).await.map_err(|error| self.transaction.fail(error))?;
+        Ok(result.rows_affected)
+    }
+
+    /// Deletes a secret; says whether there was one.
+    pub async fn delete_secret(&self, client: &ClientId, secret: Uuid) -> Result<bool, StoreError> {
+        let delete = client_secret::Entity::delete_many()
+            .filter(client_secret::Column::Id.eq(secret))
+            .filter(client_secret::Column::ClientId.eq(client.as_str()));
+        let result = delete.exec(self.transaction.inner()).await.map_err(|error| self.transaction.fail(error))?;
+        Ok(result.rows_affected == 1)
+    }
+}

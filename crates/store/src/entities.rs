@@ -1,0 +1,10 @@
+//! The tables, row by row. Nothing outside the store sees them: rows become domain types by `TryFrom`.
+#![allow(unreachable_pub, reason = "sea-orm's derive makes its types public within this private module")]
+
+pub mod client;
+pub mod client_secret;
+pub mod log_event;
+pub mod log_fact;
+pub mod log_head;
+pub mod scope;
+pub mod signing_key;

@@ -1,0 +1,100 @@
+use std::fmt::Display;
+use std::str::FromStr;
+use std::time::Duration;
+
+use sea_orm::ActiveValue::Set;
+use sea_orm::entity::prelude::*;
+use tessera_types::{ScopeSet, Timestamp};
+
+use crate::clients::Client;
+use crate::error::{Cause, StoreError};
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "clients")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: String,
+    pub name: String,
+    pub description: String,
+    pub kind: String,
+    pub enabled: bool,
+    pub grants: String,
+    pub scopes: String,
+    pub default_scopes: String,
+    pub audiences: String,
+    pub resources: String,
+    pub redirect_uris: String,
+    pub access_ttl: Option<i64>,
+    pub claims_profile: String,
+    pub created: i64,
+    pub updated: i64,
+    pub version: i64,
+}
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+impl TryFrom<Model> for Client {
+    type Error = StoreError;
+
+    fn try_from(row: Model) -> Result<Self, StoreError> {
+        read(row).map_err(|source| StoreError::corrupt("clients", source))
+    }
+}
+
+fn read(row: Model) -> Result<Client, Cause> {
+    Ok(Client {
+        id: row.id.parse()?,
+        name: row.name,
+        description: row.description,
+        kind: row.kind.parse()?,
+        enabled: row.enabled,
+        grants: from_list(&row.grants)?,
+        scopes: ScopeSet::from_iter(from_list(&row.scopes)?),
+        default_scopes: ScopeSet::from_iter(from_list(&row.default_scopes)?),
+        audiences: from_list(&row.audiences)?,
+        resources: from_list(&row.resources)?,
+        redirect_uris: from_list(&row.redirect_uris)?,
+        access_ttl: row.access_ttl.map(u64::try_from).transpose()?.map(Duration::from_secs),
+        claims_profile: row.claims_profile.parse()?,
+        created: Timestamp(row.created),
+        updated: Timestamp(row.updated),
+        version: row.version,
+    })
+}
+
+/// The row of a client, at the version it says.
+impl From<&Client> for ActiveModel {
+    fn from(client: &Client) -> Self {
+        Self {
+            id: Set(client.id.to_string()),
+            name: Set(client.name.clone()),
+            description: Set(client.description.clone()),
+            kind: Set(client.kind.to_string()),
+            enabled: Set(client.enabled),
+            grants: Set(to_list(&client.grants)),
+            scopes: Set(to_list(&client.scopes)),
+            default_scopes: Set(to_list(&client.default_scopes)),
+            audiences: Set(to_list(&client.audiences)),
+            resources: Set(to_list(&client.resources)),
+            redirect_uris: Set(to_list(&client.redirect_uris)),
+            access_ttl: Set(client.access_ttl.map(|ttl| i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX))),
+            claims_profile: Set(client.claims_profile.to_string()),
+            created: Set(client.created.0),
+            updated: Set(client.updated.0),
+            version: Set(client.version),
+        }
+    }
+}
+
+/// Words as a JSON list, in their order.
+fn to_list<T: Display>(words: impl IntoIterator<Item = T>) -> String {
+    words.into_iter().map(|word| serde_json::Value::String(word.to_string())).collect::<serde_json::Value>().to_string()
+}
+
+fn from_list<T: FromStr<Err: Into<Cause>>>(json: &str) -> Result<Vec<T>, Cause> {
+    let words: Vec<String> = serde_json::from_str(json)?;
+    words.iter().map(|word| word.parse().map_err(Into::into)).collect()
+}

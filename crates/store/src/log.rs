@@ -1,0 +1,144 @@
+//! Reads the log. Writing it is [`Transaction::commit`](crate::Transaction::commit)'s alone.
+
+pub(crate) mod append;
+
+use std::collections::HashMap;
+use std::ops::Deref;
+
+use sea_orm::{
+    ColumnTrait as _, DatabaseExecutor, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+};
+use tessera_ledger::event::{ChainHash, Entry, Fact, Position, Snapshot};
+
+use crate::database::Database;
+use crate::entities::{log_event, log_fact, log_head};
+use crate::error::StoreError;
+
+/// The log after a place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tail {
+    /// The entries that follow, without a gap; none where the place is the head or ahead of it.
+    Entries(Vec<Entry>),
+    /// Some of them have been compacted away: only a snapshot helps.
+    Compacted,
+}
+
+/// Reads the log.
+pub struct Log<'a> {
+    source: DatabaseExecutor<'a>,
+}
+
+impl<'a> Log<'a> {
+    pub(crate) fn new(source: DatabaseExecutor<'a>) -> Self {
+        Self { source }
+    }
+
+    /// Where the log stands.
+    pub async fn head(&self) -> Result<Position, StoreError> {
+        Position::try_from(&self.head_row().await?)
+    }
+
+    /// At most `limit` entries after a revision.
+    pub async fn after(&self, revision: u64, limit: u64) -> Result<Tail, StoreError> {
+        let from = signed(revision)?;
+        let head = self.head_row().await?;
+        if from < head.compacted {
+            return Ok(Tail::Compacted);
+        }
+        if from >= head.revision {
+            return Ok(Tail::Entries(Vec::new()));
+        }
+        let query = log_event::Entity::find()
+            .filter(log_event::Column::Revision.gt(from))
+            .order_by_asc(log_event::Column::Revision)
+            .limit(limit);
+        let rows = query.all(&self.source).await?;
+        let entries = rows.into_iter().map(Entry::try_from).collect::<Result<Vec<_>, _>>()?;
+        match (1..).zip(&entries).find(|(offset, entry)| entry.revision != revision + offset) {
+            None if entries.is_empty() && limit > 0 => Ok(Tail::Compacted),
+            None => Ok(Tail::Entries(entries)),
+            // A compaction came between the two reads.
+            Some((1, _)) => Ok(Tail::Compacted),
+            Some(_) => Err(StoreError::corrupt("log_events", "revisions have a gap")),
+        }
+    }
+
+    /// The chained hash at a revision; `None` where the log has not come there or has forgotten it.
+    pub async fn hash_at(&self, revision: u64) -> Result<Option<ChainHash>, StoreError> {
+        if revision == 0 {
+            return Ok(Some(ChainHash::default()));
+        }
+        let head = self.head().await?;
+        if revision == head.revision {
+            return Ok(Some(head.hash));
+        }
+        let row = log_event::Entity::find_by_id(signed(revision)?).one(&self.source).await?;
+        row.map(|row| {
+            ChainHash::try_from(row.hash).map_err(|_| StoreError::corrupt("log_events", "a hash has 32 bytes"))
+        })
+        .transpose()
+    }
+
+    /// The latest fact about a thing, by [`Event::about`](tessera_ledger::event::Event::about).
+    pub async fn fact(&self, about: &str) -> Result<Option<Fact>, StoreError> {
+        let row = log_fact::Entity::find_by_id(about).one(&self.source).await?;
+        row.map(Fact::try_from).transpose()
+    }
+
+    /// The latest facts about several things, those that there are, by what they are about.
+    pub async fn facts_about(&self, about: &[String]) -> Result<HashMap<String, Fact>, StoreError> {
+        let mut facts = HashMap::with_capacity(about.len());
+        // Below the number of parameters that either database takes in one statement.
+        for some in about.chunks(500) {
+            let query = log_fact::Entity::find().filter(log_fact::Column::About.is_in(some));
+            for row in query.all(&self.source).await? {
+                facts.insert(row.about.clone(), Fact::try_from(row)?);
+            }
+        }
+        Ok(facts)
+    }
+
+    async fn facts(&self) -> Result<Vec<Fact>, StoreError> {
+        let rows = log_fact::Entity::find().order_by_asc(log_fact::Column::Revision).all(&self.source).await?;
+        rows.into_iter().map(Fact::try_from).collect()
+    }
+
+    async fn head_row(&self) -> Result<log_head::Model, StoreError> {
+        let row = log_head::Entity::find_by_id(log_head::ROW).one(&self.source).await?;
+        row.ok_or(StoreError::NotPrepared(None))
+    }
+}
+
+/// Reads the log outside a transaction, and so can open one of its own.
+pub struct WholeLog<'a> {
+    reads: Log<'a>,
+    database: &'a Database,
+}
+
+impl<'a> Deref for WholeLog<'a> {
+    type Target = Log<'a>;
+
+    fn deref(&self) -> &Log<'a> {
+        &self.reads
+    }
+}
+
+impl<'a> WholeLog<'a> {
+    pub(crate) fn new(database: &'a Database) -> Self {
+        Self { reads: Log::new(database.reader().into()), database }
+    }
+
+    /// The whole state at one position, as of one moment, ordered by revision.
+    pub async fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        let transaction = self.database.begin_snapshot().await?;
+        let log = Log::new((&transaction).into());
+        let snapshot = Snapshot { position: log.head().await?, facts: log.facts().await? };
+        transaction.rollback().await?;
+        Ok(snapshot)
+    }
+}
+
+/// A revision as the database counts.
+fn signed(revision: u64) -> Result<i64, StoreError> {
+    i64::try_from(revision).map_err(|error| StoreError::Refused(Box::new(error)))
+}

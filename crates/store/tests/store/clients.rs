@@ -1,0 +1,207 @@
+use tessera_store::{ClientFilter, StoreError, Unique};
+use tessera_types::{SecretHash, Timestamp};
+
+use crate::harness::{Fixture, client, on_both, secret};
+
+on_both!(ready:
+    a_client_reads_back_as_written,
+    a_taken_id_and_a_taken_name_are_told_apart,
+    an_update_needs_the_version_it_changes,
+    of_two_updates_of_one_version_one_wins,
+    an_update_to_a_taken_name_is_refused,
+    a_deleted_client_takes_its_secrets_along,
+    a_secret_needs_its_client,
+    expiring_secrets_shortens_lives_and_lengthens_none,
+    pages_hold_every_client_once_in_bytewise_order,
+    a_filter_takes_its_text_literally,
+    a_scope_in_use_is_found_by_its_whole_name,
+    a_nul_is_refused,
+    a_row_that_says_nonsense_is_corrupt,
+);
+
+async fn insert(f: &Fixture, ids: &[&str]) {
+    let tx = f.db.begin().await.expect("begins");
+    for id in ids {
+        tx.clients().insert(&client(id)).await.expect("inserts");
+    }
+    tx.commit().await.expect("commits");
+}
+
+async fn a_client_reads_back_as_written(f: Fixture) {
+    let mut sparse = client("sparse");
+    sparse.access_ttl = None;
+    sparse.grants.clear();
+    sparse.redirect_uris.clear();
+    let phc = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA";
+    let slow = tessera_store::StoredSecret { hash: SecretHash::Slow(phc.into()), generated: false, ..secret(2, None) };
+    let tx = f.db.begin().await.expect("begins");
+    for client in [&client("é:full%"), &sparse] {
+        tx.clients().insert(client).await.expect("inserts");
+    }
+    tx.clients().insert_secret(&sparse.id, &secret(1, Some(5))).await.expect("inserts");
+    tx.clients().insert_secret(&sparse.id, &slow).await.expect("inserts");
+    assert_eq!(tx.clients().find(&sparse.id).await.expect("finds"), Some(sparse.clone()), "its own writes");
+    tx.commit().await.expect("commits");
+
+    let clients = f.db.clients();
+    assert_eq!(clients.find(&client("é:full%").id).await.expect("finds"), Some(client("é:full%")));
+    let found = clients.find_with_secrets(&sparse.id).await.expect("finds");
+    assert_eq!(found, Some((sparse, vec![slow, secret(1, Some(5))])), "the newest secret first");
+    assert_eq!(clients.find_with_secrets(&client("nobody").id).await.expect("finds"), None);
+}
+
+async fn a_taken_id_and_a_taken_name_are_told_apart(f: Fixture) {
+    insert(&f, &["a"]).await;
+    let same_id = tessera_store::Client { name: "other".into(), ..client("a") };
+    let same_name = tessera_store::Client { name: client("a").name, ..client("b") };
+    for (taken, what) in [(same_id, Unique::Id), (same_name, Unique::Name)] {
+        let tx = f.db.begin().await.expect("begins");
+        let error = tx.clients().insert(&taken).await.expect_err("taken");
+        assert!(matches!(error, StoreError::Taken { what: w } if w == what), "{error:?}");
+    }
+}
+
+async fn an_update_needs_the_version_it_changes(f: Fixture) {
+    insert(&f, &["a"]).await;
+    let changed = tessera_store::Client { enabled: false, created: Timestamp(1), ..client("a") };
+    let tx = f.db.begin().await.expect("begins");
+    assert_eq!(tx.clients().update(&changed).await.expect("updates"), 2);
+    let again = tx.clients().update(&changed).await;
+    assert!(matches!(again, Err(StoreError::Conflict)), "{again:?}");
+    let gone = tx.clients().update(&client("gone")).await;
+    assert!(matches!(gone, Err(StoreError::Conflict)), "{gone:?}");
+    tx.commit().await.expect("a conflict is an answer, not a failure");
+    let stored = f.db.clients().find(&changed.id).await.expect("finds").expect("is there");
+    assert_eq!(stored, tessera_store::Client { version: 2, enabled: false, ..client("a") }, "its creation stays");
+}
+
+async fn of_two_updates_of_one_version_one_wins(f: Fixture) {
+    insert(&f, &["a"]).await;
+    let racers = (0..8).map(|number| {
+        let db = f.db.clone();
+        tokio::spawn(async move {
+            let tx = db.begin().await?;
+            let changed = tessera_store::Client { description: format!("by {number}"), ..client("a") };
+            tx.clients().update(&changed).await?;
+            tx.commit().await
+        })
+    });
+    let mut won = 0;
+    for racer in racers.collect::<Vec<_>>() {
+        match racer.await.expect("runs") {
+            Ok(_) => won += 1,
+            Err(error) => assert!(matches!(error, StoreError::Conflict), "{error:?}"),
+        }
+    }
+    assert_eq!(won, 1);
+}
+
+async fn an_update_to_a_taken_name_is_refused(f: Fixture) {
+    insert(&f, &["a", "b"]).await;
+    let tx = f.db.begin().await.expect("begins");
+    let changed = tessera_store::Client { name: client("b").name, ..client("a") };
+    let error = tx.clients().update(&changed).await.expect_err("taken");
+    assert!(matches!(error, StoreError::Taken { what: Unique::Name }), "{error:?}");
+}
+
+async fn a_deleted_client_takes_its_secrets_along(f: Fixture) {
+    insert(&f, &["a", "b"]).await;
+    let (a, b) = (client("a").id, client("b").id);
+    let tx = f.db.begin().await.expect("begins");
+    tx.clients().insert_secret(&a, &secret(1, None)).await.expect("inserts");
+    tx.clients().insert_secret(&b, &secret(2, None)).await.expect("inserts");
+    assert!(tx.clients().delete(&a).await.expect("deletes"));
+    assert!(!tx.clients().delete(&a).await.expect("deletes"), "there was none any more");
+    assert_eq!(tx.clients().secrets(&a).await.expect("reads"), vec![]);
+    assert!(!tx.clients().delete_secret(&a, secret(2, None).id).await.expect("deletes"), "another client's secret");
+    assert!(tx.clients().delete_secret(&b, secret(2, None).id).await.expect("deletes"));
+    tx.commit().await.expect("commits");
+}
+
+async fn a_secret_needs_its_client(f: Fixture) {
+    let tx = f.db.begin().await.expect("begins");
+    let error = tx.clients().insert_secret(&client("nobody").id, &secret(1, None)).await.expect_err("no client");
+    assert!(matches!(error, StoreError::Missing), "{error:?}");
+}
+
+async fn expiring_secrets_shortens_lives_and_lengthens_none(f: Fixture) {
+    insert(&f, &["a", "b"]).await;
+    let (a, b) = (client("a").id, client("b").id);
+    let tx = f.db.begin().await.expect("begins");
+    for (number, expires) in [(1, None), (2, Some(200)), (3, Some(50))] {
+        tx.clients().insert_secret(&a, &secret(number, expires)).await.expect("inserts");
+    }
+    tx.clients().insert_secret(&b, &secret(4, None)).await.expect("inserts");
+    assert_eq!(tx.clients().expire_secrets(&a, Timestamp(100)).await.expect("expires"), 2);
+    tx.commit().await.expect("commits");
+    let left = f.db.clients().secrets(&a).await.expect("reads");
+    let left: Vec<_> = left.iter().map(|secret| secret.expires.map(|t| t.0)).collect();
+    assert_eq!(left, [Some(50), Some(100), Some(100)]);
+    assert_eq!(f.db.clients().secrets(&b).await.expect("reads"), [secret(4, None)], "another client's");
+}
+
+async fn pages_hold_every_client_once_in_bytewise_order(f: Fixture) {
+    let mut ids = ["b", "B", "a-1", "a1", "_", "é", "a", "Z", "~"];
+    insert(&f, &ids).await;
+    ids.sort_unstable();
+    let (mut seen, mut after) = (Vec::new(), None);
+    loop {
+        let page = f.db.clients().list(&ClientFilter::default(), after.as_ref(), 2).await.expect("lists");
+        assert!(page.len() <= 2);
+        let Some(last) = page.last() else { break };
+        after = Some(last.id.clone());
+        seen.extend(page.iter().map(|client| client.id.to_string()));
+    }
+    assert_eq!(seen, ids);
+}
+
+async fn a_filter_takes_its_text_literally(f: Fixture) {
+    let tx = f.db.begin().await.expect("begins");
+    for (id, name, enabled) in [("a", "100% Shop", true), ("b", "1000 shops", false), ("c", r"back\slash_", true)] {
+        let client = tessera_store::Client { name: name.into(), enabled, ..client(id) };
+        tx.clients().insert(&client).await.expect("inserts");
+    }
+    tx.commit().await.expect("commits");
+    let cases = [
+        (Some("SHOP"), None, "a b"),
+        (Some("0%"), None, "a"),
+        (Some("%"), None, "a"),
+        (Some("_"), None, "c"),
+        (Some(r"K\s"), None, "c"),
+        (Some("'; DROP TABLE clients; --"), None, ""),
+        (Some("shop"), Some(false), "b"),
+        (None, Some(true), "a c"),
+    ];
+    for (name, enabled, expected) in cases {
+        let filter = ClientFilter { name_contains: name.map(Into::into), enabled };
+        let found = f.db.clients().list(&filter, None, 10).await.expect("lists");
+        let found: Vec<_> = found.iter().map(|client| client.id.as_str()).collect();
+        assert_eq!(found.join(" "), expected, "{filter:?}");
+    }
+}
+
+async fn a_scope_in_use_is_found_by_its_whole_name(f: Fixture) {
+    insert(&f, &["a"]).await;
+    for (scope, used) in [("orders:read", true), ("orders:write", true), ("orders", false), ("read", false)] {
+        let found = f.db.clients().any_with_scope(&scope.parse().expect("a scope")).await.expect("reads");
+        assert_eq!(found, used, "{scope}");
+    }
+}
+
+async fn a_nul_is_refused(f: Fixture) {
+    let tx = f.db.begin().await.expect("begins");
+    let nul = tessera_store::Client { name: "a\0b".into(), ..client("a") };
+    let error = tx.clients().insert(&nul).await.expect_err("refused");
+    assert!(matches!(error, StoreError::Refused(_)), "{error:?}");
+}
+
+async fn a_row_that_says_nonsense_is_corrupt(f: Fixture) {
+    insert(&f, &["a"]).await;
+    for nonsense in ["kind = 'robot'", "scopes = '[\"a b\"]'", "audiences = 'no JSON'", "access_ttl = -1"] {
+        f.sql(&format!("UPDATE clients SET {nonsense}")).await;
+        let error = f.db.clients().find(&client("a").id).await.expect_err("nonsense");
+        assert!(matches!(error, StoreError::Corrupt { table: "clients", .. }), "{nonsense}: {error:?}");
+        f.sql("DELETE FROM clients").await;
+        insert(&f, &["a"]).await;
+    }
+}

@@ -1,0 +1,66 @@
+//! What the documents say is held against the sources, where it can be.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+const FOLDERS: [&str; 5] = ["crates", "migrations", "tests", "benches", "xtask"];
+
+/// Every function that could be a test, in the whole workspace.
+fn functions(root: &Path) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for folder in FOLDERS {
+        collect(&root.join(folder), &mut found);
+    }
+    found
+}
+
+fn collect(folder: &Path, found: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).expect("the folder can be read") {
+        let path = entry.expect("the entry can be read").path();
+        if path.is_dir() {
+            collect(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).expect("the source can be read");
+            found.extend(text.lines().filter_map(function_name).map(str::to_owned));
+        }
+    }
+}
+
+fn function_name(line: &str) -> Option<&str> {
+    let line = line.trim_start();
+    let line = line.strip_prefix("async ").unwrap_or(line);
+    let name = line.strip_prefix("fn ")?;
+    Some(&name[..name.find(['(', '<'])?])
+}
+
+/// The names in backticks in the last column of a document's tables.
+fn tests_named_in(document: &str) -> impl Iterator<Item = &str> {
+    let rows = document.lines().filter(|line| line.starts_with('|'));
+    let last = rows.filter_map(|row| row.trim_end_matches('|').rsplit('|').next());
+    last.flat_map(|cell| cell.split('`').skip(1).step_by(2)).filter(|name| name.contains('_'))
+}
+
+#[test]
+fn every_test_that_the_security_document_names_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is in the workspace");
+    let functions = functions(root);
+    let document = fs::read_to_string(root.join("SECURITY.md")).expect("it can be read");
+    let named: Vec<_> = tests_named_in(&document).collect();
+    assert!(named.len() > 20, "only {} tests are named", named.len());
+    let missing: Vec<_> = named.into_iter().filter(|name| !functions.contains(*name)).collect();
+    assert!(missing.is_empty(), "SECURITY.md names tests that do not exist: {missing:#?}");
+}
+
+#[test]
+fn names_are_read_from_the_last_column_alone() {
+    let document = "| a `not_this` | b | `one_test`, `another_test` |\n| --- | --- | --- |\n`nor_this`\n";
+    assert_eq!(tests_named_in(document).collect::<Vec<_>>(), ["one_test", "another_test"]);
+}
+
+#[test]
+fn function_names_are_read_from_their_line() {
+    assert_eq!(function_name("    async fn it_works() {"), Some("it_works"));
+    assert_eq!(function_name("fn any<T: Copy>(value: T)"), Some("any"));
+    assert_eq!(function_name("// fn"), None);
+}

@@ -1,0 +1,98 @@
+//! `cargo xtask test`: every test there is, and a closing line that says how it went.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::tally::Tally;
+use crate::workspace::Workspace;
+use crate::{layers, run, tools};
+
+/// Runs the tests. Returns whether all of them passed.
+pub(crate) fn test(workspace: &Workspace, arguments: &[OsString]) -> Result<bool> {
+    println!("tessera: looking for what the tests need");
+    let tools = Tools::find(workspace)?;
+    layers::layers(workspace)?;
+    // The black-box tests start these as processes. Building them with the tests keeps one set of features for both.
+    run::run(&mut workspace.cargo(["build", "--workspace", "--lib", "--bins", "--tests"]))?;
+
+    let mut cargo = workspace.cargo(["test", "--no-fail-fast"]);
+    if !names_packages(arguments) {
+        cargo.arg("--workspace");
+    }
+    cargo.args(arguments);
+    cargo.env("TESSERA_BIN_DIR", workspace.target.join("debug"));
+    if let Some(grpcurl) = &tools.grpcurl {
+        cargo.env("TESSERA_TEST_GRPCURL", grpcurl);
+    }
+    let mut tally = Tally::default();
+    let (succeeded, took) = run::timed(|| {
+        run::lines(&mut cargo, |line| {
+            if let Some(more) = Tally::of_result_line(line) {
+                tally += more;
+            }
+        })
+    });
+    let succeeded = succeeded?;
+    if !succeeded && tally.failed == 0 {
+        // A test binary that did not build or did not reach its end has no result line.
+        tally.failed = 1;
+    }
+    println!("tessera: tests took {}", run::human(took));
+    tools.report();
+    println!("{tally}");
+    Ok(succeeded && tally.failed == 0)
+}
+
+/// Whether the arguments say themselves which packages to test.
+fn names_packages(arguments: &[OsString]) -> bool {
+    let words = arguments.iter().filter_map(|word| word.to_str()).take_while(|word| *word != "--");
+    words.into_iter().any(|word| word.starts_with("-p") || word.starts_with("--package"))
+}
+
+/// What was found.
+struct Tools {
+    grpcurl: Option<PathBuf>,
+    left_out: Vec<&'static str>,
+}
+
+impl Tools {
+    fn find(workspace: &Workspace) -> Result<Self> {
+        let mut left_out = Vec::new();
+        match tools::postgres(workspace)? {
+            Some(folder) => println!("tessera: PostgreSQL: {}", folder.display()),
+            None => left_out
+                .push("everything that needs PostgreSQL: there is no initdb (Debian: apt-get install postgresql)"),
+        }
+        let grpcurl = tools::grpcurl(workspace)?;
+        match &grpcurl {
+            Some(program) => println!("tessera: grpcurl: {}", program.display()),
+            None => left_out.push("the calls README shows with grpcurl: there is neither grpcurl nor a Go to build it"),
+        }
+        let tools = Self { grpcurl, left_out };
+        tools.report();
+        Ok(tools)
+    }
+
+    /// Says what is not tested on this machine.
+    fn report(&self) {
+        for part in &self.left_out {
+            println!("tessera: LEFT OUT: {part}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_whole_workspace_is_tested_unless_packages_are_named() {
+        let names = |words: &[&str]| names_packages(&words.iter().map(OsString::from).collect::<Vec<_>>());
+        assert!(!names(&[]));
+        assert!(!names(&["a_part_of_a_name", "--", "-p"]));
+        assert!(names(&["-p", "tessera-types"]));
+        assert!(names(&["--package=tessera-types", "name"]));
+    }
+}
