@@ -81,13 +81,17 @@ impl Files {
         };
         let issuer_url = format!("http://127.0.0.1:{issuer_http}");
         let data = folder.join("data");
-        let issuer =
-            format!("issuer_url = {issuer_url:?}\ndata_dir = '{}'\n{}", listen(issuer_http, issuer_grpc, issuer_ops));
+        let issuer = format!(
+            "issuer_url = {issuer_url:?}\ndata_dir = '{}'\n{}",
+            data.display(),
+            listen(issuer_http, issuer_grpc, issuer_ops)
+        );
         let secret = files.introspector_secret();
         let introspector = format!(
             "issuer_url = {issuer_url:?}\n{}\n[sync]\nissuer_grpc = \"http://127.0.0.1:{issuer_grpc}\"\n\
              client_id = \"tessera-introspector\"\nclient_secret_file = '{}'\n",
-            listen(http, introspector_grpc, ops)
+            listen(http, introspector_grpc, ops),
+            secret.display()
         );
         fs::write(&files.issuer, issuer)?;
         fs::write(&files.introspector, introspector)?;
@@ -102,8 +106,8 @@ impl Files {
     fn init(&self, programs: &Path) -> Result<String> {
         let file = self.folder.join("administrator.secret");
         let mut init = Command::new(programs.join("tessera"));
-        init.arg("init").arg("--config").arg(&self.issuer).arg("--admin-secret-file").arg(&file);
-        init.arg("--introspector-secret-file").arg(self.introspector_secret());
+        init.arg("init").arg("--config").arg(&self.issuer).arg("--admin-secret-out").arg(&file);
+        init.arg("--introspector-secret-out").arg(self.introspector_secret());
         let output = init.output().context("cannot run tessera init")?;
         ensure!(output.status.success(), "tessera init failed: {}", String::from_utf8_lossy(&output.stderr));
         let secret = fs::read_to_string(&file).with_context(|| format!("no secret in {}", file.display()))?;

@@ -11,7 +11,7 @@
 //! - [`claims`]: the shape of the claims, written and read.
 //! - [`checker`]: [`Checker`], which answers.
 //! - [`Introspection`]: what an introspection endpoint answers.
-//! - [`requirement`]: whether scopes suffice.
+//! - [`requirement()`]: whether scopes suffice.
 
 mod budget;
 mod cache;

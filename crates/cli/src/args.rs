@@ -7,7 +7,9 @@ use clap::builder::TypedValueParser as _;
 use clap::{Args, Parser, Subcommand};
 use tessera_types::{ClaimsProfile, GrantType};
 
-use crate::commands::{client, completion, context, health, introspect, key, scope, token, try_pair, version};
+use crate::commands::{
+    client, completion, context, db, dev, health, init, introspect, key, scope, token, try_pair, version,
+};
 use crate::output::Format;
 use crate::seconds;
 
@@ -77,8 +79,14 @@ pub struct Global {
 /// The nouns, and the verbs that need none.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run issuer and introspector in one process, for development.
+    Dev(dev::Dev),
     /// Run token, introspect, revoke, introspect against a pair and show the measured times.
     Try(try_pair::Try),
+    /// Set up an issuer: migrate, make keys and one administrator.
+    Init(init::Init),
+    /// See and migrate the issuer's database.
+    Db(db::Db),
     /// Register, change and remove clients.
     Client(client::Client),
     /// Register, change and remove scopes.

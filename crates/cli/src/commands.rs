@@ -3,7 +3,10 @@
 pub mod client;
 pub mod completion;
 pub mod context;
+pub mod db;
+pub mod dev;
 pub mod health;
+pub mod init;
 pub mod introspect;
 pub mod key;
 pub mod scope;
@@ -24,7 +27,10 @@ use crate::problem::{Exit, Problem};
 /// What the command says.
 pub async fn run(command: Command, app: &mut App<'_>) -> Result<Exit, Problem> {
     match command {
+        Command::Dev(command) => command.run(app).await,
         Command::Try(command) => command.run(app).await,
+        Command::Init(command) => command.run(app).await,
+        Command::Db(command) => command.run(app).await,
         Command::Client(command) => command.run(app).await,
         Command::Scope(command) => command.run(app).await,
         Command::Key(command) => command.run(app).await,

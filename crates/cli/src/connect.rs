@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::credential::{Credential, sensitive};
 use crate::endpoint::Endpoint;
+use crate::local::chain;
 use crate::problem::{Exit, Problem};
 use crate::settings::Settings;
 
@@ -32,11 +33,11 @@ pub async fn connect(endpoint: &Endpoint, settings: &Settings) -> Result<Channel
     if endpoint.is_encrypted() {
         transport = transport
             .tls_config(tls(settings)?)
-            .map_err(|error| Problem::internal("TLS", format!("cannot set up TLS: {}", with_causes(&error))))?;
+            .map_err(|error| Problem::internal("TLS", format!("cannot set up TLS: {}", chain(&error))))?;
     }
     transport.connect().await.map_err(|error| {
         let problem =
-            Problem::unavailable("CANNOT_CONNECT", format!("cannot connect to {endpoint}: {}", with_causes(&error)));
+            Problem::unavailable("CANNOT_CONNECT", format!("cannot connect to {endpoint}: {}", chain(&error)));
         if endpoint.is_loopback() {
             return problem.hint("is it running? `tessera dev` starts issuer and introspector on this machine");
         }
@@ -51,20 +52,6 @@ fn tls(settings: &Settings) -> Result<ClientTlsConfig, Problem> {
     let pem = std::fs::read(path)
         .map_err(|error| Problem::usage("CA_FILE", format!("cannot read {}: {error}", path.display())))?;
     Ok(ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)))
-}
-
-/// An error with what caused it: tonic's own text is just "transport error".
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let words = cause.to_string();
-        if !text.contains(&words) {
-            text = format!("{text}: {words}");
-        }
-        next = cause.source();
-    }
-    text
 }
 
 /// A request that ends after the timeout, here and at the server.

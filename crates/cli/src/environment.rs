@@ -28,6 +28,17 @@ impl Environment {
         let base = absolute("XDG_CONFIG_HOME").or_else(|| absolute("HOME").map(|home| home.join(".config")))?;
         Some(base.join("tessera").join("config.toml"))
     }
+
+    /// Where data is kept: `TESSERA_DATA_DIR`, else `folder` in `$XDG_DATA_HOME/tessera` or `~/.local/share/tessera`.
+    #[must_use]
+    pub fn data_dir(&self, folder: &str) -> Option<PathBuf> {
+        if let Some(named) = self.var("TESSERA_DATA_DIR") {
+            return Some(named.into());
+        }
+        let absolute = |name: &str| self.var(name).map(PathBuf::from).filter(|p| p.is_absolute());
+        let base = absolute("XDG_DATA_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/share")))?;
+        Some(base.join("tessera").join(folder))
+    }
 }
 
 impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Environment {

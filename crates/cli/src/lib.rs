@@ -5,7 +5,6 @@
 
 pub mod app;
 pub mod args;
-pub mod clock;
 pub mod commands;
 pub mod confirm;
 pub mod connect;
@@ -15,7 +14,9 @@ pub mod credential;
 pub mod endpoint;
 pub mod environment;
 pub mod jwt;
+pub mod local;
 pub mod output;
+pub mod pair;
 pub mod problem;
 pub mod seconds;
 pub mod settings;
@@ -25,10 +26,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser as _;
+use tessera_kit::clock::SystemClock;
 
 use crate::app::App;
 use crate::args::Cli;
-use crate::clock::SystemClock;
 use crate::console::Console;
 use crate::environment::Environment;
 use crate::output::Format;

@@ -129,7 +129,9 @@ impl Problem {
     #[must_use]
     pub fn to_text(&self, colour: bool) -> String {
         let (red, bold, plain) = if colour { ("\x1b[1;31m", "\x1b[1m", "\x1b[0m") } else { ("", "", "") };
-        let mut text = format!("{red}error:{plain} {} ({})\n", printable(&self.message), printable(&self.reason));
+        // Several lines, as of a configuration, stay lines, but none can pass for a line of ours.
+        let lines: Vec<String> = self.message.lines().map(|line| printable(line.trim())).collect();
+        let mut text = format!("{red}error:{plain} {} ({})\n", lines.join("\n  "), printable(&self.reason));
         if let Some(hint) = &self.hint {
             let _ = writeln!(text, "{bold}hint:{plain} {}", printable(hint));
         }

@@ -42,6 +42,18 @@ impl Fixture {
         let client_id = id.parse().map_err(|_| Problem::internal("FIXTURE", "bad fixture"))?;
         Ok(Credential { client_id, secret: credential::accept("dev-secret", "the fixtures")? })
     }
+
+    /// Its credential for a server, and only for one on this machine.
+    ///
+    /// # Errors
+    /// Denied, where the server is elsewhere: everybody knows the secret.
+    pub fn towards(self, server: &Endpoint) -> Result<Credential, Problem> {
+        if server.is_loopback() {
+            return self.credential();
+        }
+        Err(Problem::denied("NO_CREDENTIAL", format!("there is no client to be at {server}"))
+            .hint("tessera context add NAME --endpoint URL --client-id ID, or set TESSERA_CLIENT_ID and TESSERA_CLIENT_SECRET_FILE"))
+    }
 }
 
 /// Everything but the credential is settled; that one depends on where it goes.
@@ -52,6 +64,8 @@ pub struct Settings {
     pub issuer: Endpoint,
     /// The introspector.
     pub introspector: Endpoint,
+    /// Whether a flag, the environment or a context names a server, so that nothing else will do.
+    pub names_servers: bool,
     /// The authority that signs the servers' certificates, instead of the system's.
     pub ca_file: Option<PathBuf>,
     /// How long a call may take.
@@ -85,6 +99,11 @@ impl Settings {
             Some(name) => contexts.find(name)?.clone(),
             None => Context::default(),
         };
+        let names_servers = [&global.endpoint, &global.introspector, &context.endpoint, &context.introspector]
+            .iter()
+            .any(|named| named.is_some())
+            || environment.var("TESSERA_ENDPOINT").is_some()
+            || environment.var("TESSERA_INTROSPECTOR_ENDPOINT").is_some();
         let pick = |flag: &Option<String>, variable: &str, own: &Option<String>, default: &str| {
             let above = flag.as_deref().or_else(|| environment.var(variable));
             // Leave to speak in plain text is the context's, and so only for the context's own endpoints.
@@ -102,6 +121,7 @@ impl Settings {
             from_environment: from_environment(environment)?,
             from_context: Given { client_id: context.client_id()?, secret: context.secret()? },
             context_name,
+            names_servers,
             ca_file: context.ca_file,
             timeout: global.timeout,
         })
@@ -121,7 +141,7 @@ impl Settings {
                 return Err(Problem::usage("SECRET_WITHOUT_CLIENT", "there is a secret, but no client it belongs to")
                     .hint("set TESSERA_CLIENT_ID, pass --client-id, or name a client_id in the context"));
             }
-            return default_credential(towards, fixture);
+            return fixture.towards(towards);
         };
         let goes_with = |given: &&&Given| given.client_id.as_ref().is_none_or(|id| *id == client_id);
         match layers.iter().filter(goes_with).find_map(|given| given.secret.clone()) {
@@ -131,14 +151,6 @@ impl Settings {
             )),
         }
     }
-}
-
-fn default_credential(towards: &Endpoint, fixture: Fixture) -> Result<Credential, Problem> {
-    if towards.is_loopback() {
-        return fixture.credential();
-    }
-    Err(Problem::denied("NO_CREDENTIAL", format!("there is no client to be at {towards}"))
-        .hint("tessera context add NAME --endpoint URL --client-id ID, or set TESSERA_CLIENT_ID and TESSERA_CLIENT_SECRET_FILE"))
 }
 
 fn from_environment(environment: &Environment) -> Result<Given, Problem> {

@@ -2,12 +2,15 @@
 //!
 //! One registry feeds the ops endpoints and `grpc.health.v1`, so that the two never disagree.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
+use futures::Stream;
 use tokio::sync::watch;
-use tonic_health::ServingStatus;
+use tonic::{Request, Response, Status};
+use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_server::HealthServer;
-use tonic_health::server::{HealthReporter, HealthService};
+use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
 /// The registry. Ready where every registered check holds and the service does not drain.
 #[derive(Clone, Debug)]
@@ -90,29 +93,56 @@ impl Health {
         self.state.send_modify(|state| state.draining = true);
     }
 
-    /// The `grpc.health.v1` service: follows the registry for the service as a whole (`""`) and for every name given.
-    pub async fn grpc_service(&self, services: &[&'static str]) -> HealthServer<HealthService> {
-        let reporter = HealthReporter::new();
-        let names: Vec<&'static str> = std::iter::once("").chain(services.iter().copied()).collect();
-        // The library starts "" as SERVING, so a balancer could send calls before anything is loaded.
-        announce(&reporter, &names, self.is_ready()).await;
-        let server = HealthServer::new(HealthService::from_health_reporter(reporter.clone()));
-        let mut changes = self.state.subscribe();
-        tokio::spawn(async move {
-            while changes.changed().await.is_ok() {
-                let ready = changes.borrow_and_update().ready();
-                announce(&reporter, &names, ready).await;
-            }
-            announce(&reporter, &names, false).await;
-        });
-        server
+    /// The `grpc.health.v1` service: tells of the service as a whole (`""`) and of every name given.
+    ///
+    /// It is not tonic-health's own: that one starts `""` as SERVING, so a balancer could send calls before anything is loaded,
+    /// and its watches never end, so a process with one could not stop.
+    #[allow(clippy::unused_async, reason = "every caller awaits it; a registry that asks elsewhere would have to wait")]
+    pub async fn grpc_service(&self, services: &[&'static str]) -> HealthServer<GrpcHealth> {
+        let names = std::iter::once("").chain(services.iter().copied()).collect();
+        HealthServer::new(GrpcHealth { health: self.clone(), names })
     }
 }
 
-async fn announce(reporter: &HealthReporter, names: &[&'static str], ready: bool) {
+/// Answers `grpc.health.v1` from the registry.
+#[derive(Clone, Debug)]
+pub struct GrpcHealth {
+    health: Health,
+    names: Arc<[&'static str]>,
+}
+
+fn answer(ready: bool) -> HealthCheckResponse {
     let status = if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
-    for name in names {
-        reporter.set_service_status(name, status).await;
+    HealthCheckResponse { status: status.into() }
+}
+
+#[tonic::async_trait]
+impl tonic_health::pb::health_server::Health for GrpcHealth {
+    async fn check(&self, request: Request<HealthCheckRequest>) -> Result<Response<HealthCheckResponse>, Status> {
+        if !self.names.contains(&request.get_ref().service.as_str()) {
+            return Err(Status::not_found("There is no such service here."));
+        }
+        Ok(Response::new(answer(self.health.is_ready())))
+    }
+
+    type WatchStream = Pin<Box<dyn Stream<Item = Result<HealthCheckResponse, Status>> + Send>>;
+
+    /// Says the state, then every change of it; after the change to draining there is none, and the stream ends.
+    async fn watch(&self, request: Request<HealthCheckRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        if !self.names.contains(&request.get_ref().service.as_str()) {
+            // The protocol's way to say so without ending the watch.
+            let unknown = HealthCheckResponse { status: ServingStatus::ServiceUnknown.into() };
+            return Ok(Response::new(Box::pin(futures::stream::iter([Ok(unknown)]))));
+        }
+        let changes = futures::stream::unfold((self.health.state.subscribe(), None), async |(mut state, told)| {
+            let changed = |state: &State| told != Some(state.ready()) || state.draining;
+            if told.is_some() && state.borrow().draining {
+                return None;
+            }
+            let ready = state.wait_for(changed).await.ok()?.ready();
+            Some((Ok(answer(ready)), (state, Some(ready))))
+        });
+        Ok(Response::new(Box::pin(changes)))
     }
 }
 
@@ -130,11 +160,7 @@ impl Check {
 
 #[cfg(test)]
 mod tests {
-    use tonic::Request;
-    use tonic_health::pb::HealthCheckRequest;
-    use tonic_health::pb::health_check_response::ServingStatus as Wire;
     use tonic_health::pb::health_client::HealthClient;
-    use tonic_health::pb::health_server::Health as _;
 
     use super::*;
 
@@ -186,23 +212,41 @@ mod tests {
         for service in ["", "tessera.test.v1.TestService"] {
             let request = Request::new(HealthCheckRequest { service: service.to_owned() });
             let answer = client.check(request).await.expect("registered").into_inner();
-            assert_eq!(answer.status(), Wire::NotServing, "{service:?}");
+            assert_eq!(answer.status(), ServingStatus::NotServing, "{service:?}");
         }
         let request = Request::new(HealthCheckRequest::default());
         let mut changes = client.watch(request).await.expect("registered").into_inner();
         let mut next = async || changes.message().await.expect("no error").expect("not over").status();
-        assert_eq!(next().await, Wire::NotServing);
+        assert_eq!(next().await, ServingStatus::NotServing);
         check.set(true);
-        assert_eq!(next().await, Wire::Serving);
+        assert_eq!(next().await, ServingStatus::Serving);
         health.drain();
-        assert_eq!(next().await, Wire::NotServing);
+        assert_eq!(next().await, ServingStatus::NotServing);
+    }
+
+    #[tokio::test]
+    async fn a_watch_ends_with_draining() {
+        let health = Health::new();
+        let mut client = HealthClient::new(health.grpc_service(&[]).await);
+        for _ in 0..2 {
+            let watched = client.watch(Request::new(HealthCheckRequest::default())).await;
+            let mut changes = watched.expect("registered").into_inner();
+            let first = changes.message().await.expect("no error").expect("not over");
+            assert_eq!(first.status(), ServingStatus::NotServing);
+            health.drain();
+            while let Some(change) = changes.message().await.expect("no error") {
+                assert_eq!(change.status(), ServingStatus::NotServing);
+            }
+        }
     }
 
     #[tokio::test]
     async fn unknown_services_are_not_found() {
-        let reporter = HealthReporter::new();
-        let service = HealthService::from_health_reporter(reporter);
-        let request = Request::new(HealthCheckRequest { service: "nothing".to_owned() });
-        assert_eq!(service.check(request).await.expect_err("unknown").code(), tonic::Code::NotFound);
+        let mut client = HealthClient::new(Health::new().grpc_service(&[]).await);
+        let request = || Request::new(HealthCheckRequest { service: "nothing".to_owned() });
+        assert_eq!(client.check(request()).await.expect_err("unknown").code(), tonic::Code::NotFound);
+        let mut changes = client.watch(request()).await.expect("a stream").into_inner();
+        let first = changes.message().await.expect("no error").expect("not over");
+        assert_eq!(first.status(), ServingStatus::ServiceUnknown);
     }
 }

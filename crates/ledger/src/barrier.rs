@@ -9,7 +9,7 @@
 //! comes back. It joins before the head and the snapshot it will start from are read: what was released before it joined is
 //! then in what it reads, and what commits later waits for it.
 //!
-//! Leases take the place of `max_staleness` here: only the moment in [`Presence::Gone`] has then another origin.
+//! Leases take the place of `max_staleness` here: only the moment up to which a lost holder counts has then another origin.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;

@@ -1,5 +1,6 @@
 use super::*;
 
+mod answers;
 mod causes;
 mod forgeries;
 mod load;

@@ -17,9 +17,10 @@ use crate::connect;
 use crate::credential::Credential;
 use crate::jwt::Decoded;
 use crate::output::{Format, Table, View, printable};
+use crate::pair::{OwnPair, Plan};
 use crate::problem::{Exit, Problem};
 use crate::seconds::{measured, show};
-use crate::settings::{Fixture, Given};
+use crate::settings::{Fixture, Settings};
 
 /// Issues a token, checks it, revokes it and checks it again, and shows the measured times. Exits with 0 only where all four
 /// answers are right.
@@ -27,8 +28,12 @@ use crate::settings::{Fixture, Given};
 #[command(after_help = "\
 Examples:
   tessera try
-  tessera try -o json | jq '.steps[].duration_us'")]
-pub struct Try {}
+  tessera try --own -o json | jq '.steps[].duration_us'")]
+pub struct Try {
+    /// Start a pair on free ports, also where one is running.
+    #[arg(long)]
+    own: bool,
+}
 
 /// The two servers and who asks them.
 pub struct Pair {
@@ -73,29 +78,70 @@ fn as_micros<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result
 }
 
 impl Try {
-    /// Walks the four steps against the pair in use.
+    /// Walks the four steps against the pair that is running, or against one of its own where none is and none was named.
     ///
     /// # Errors
-    /// Unavailable, where there is no pair.
+    /// Unavailable, where the pair that was named does not answer.
     pub async fn run(self, app: &mut App<'_>) -> Result<Exit, Problem> {
         let settings = app.settings()?;
-        let pair = Pair {
-            service: settings.credential(&Given::default(), &settings.issuer, Fixture::Service)?,
-            resource: settings.credential(&Given::default(), &settings.introspector, Fixture::Resource)?,
-            issuer: connect::connect(&settings.issuer, &settings).await?,
-            introspector: connect::connect(&settings.introspector, &settings).await?,
-            timeout: app.timeout(),
-        };
-        let clock = app.clock.clone();
-        let walk = walk(&pair, clock.as_ref(), |step| {
-            if app.format() == Format::Table {
-                app.console.out(&step.to_line())?;
+        if !self.own {
+            match app.issuer(&settings).await {
+                Ok(issuer) => return running(issuer, &settings, app).await,
+                Err(problem) if settings.names_servers => return Err(problem),
+                Err(_) => {
+                    app.say(
+                        "No pair is running here: starting one on free ports, with a database that is thrown away.",
+                    );
+                }
             }
-            Ok(())
-        })
-        .await?;
-        conclude(&walk, app)
+        }
+        own(&settings, app).await
     }
+}
+
+async fn running(issuer: Channel, settings: &Settings, app: &mut App<'_>) -> Result<Exit, Problem> {
+    let pair = Pair {
+        service: Fixture::Service.towards(&settings.issuer)?,
+        resource: Fixture::Resource.towards(&settings.introspector)?,
+        issuer,
+        introspector: connect::connect(&settings.introspector, settings).await?,
+        timeout: app.timeout(),
+    };
+    show_walk(&pair, app).await
+}
+
+async fn own(settings: &Settings, app: &mut App<'_>) -> Result<Exit, Problem> {
+    let folder = tempfile::tempdir()
+        .map_err(|error| Problem::internal("TEMP_DIR", format!("cannot make a temporary folder: {error}")))?;
+    let started = OwnPair::start(Plan::on_free_ports(folder.path()), &app.clock).await?;
+    let exit = walk_own(&started, settings, app).await;
+    started.shutdown().await;
+    exit
+}
+
+async fn walk_own(started: &OwnPair, settings: &Settings, app: &mut App<'_>) -> Result<Exit, Problem> {
+    started.wait_ready(app.timeout()).await?;
+    let (issuer, introspector) = (started.issuer_endpoint()?, started.introspector_endpoint()?);
+    let pair = Pair {
+        service: Fixture::Service.towards(&issuer)?,
+        resource: Fixture::Resource.towards(&introspector)?,
+        issuer: connect::connect(&issuer, settings).await?,
+        introspector: connect::connect(&introspector, settings).await?,
+        timeout: app.timeout(),
+    };
+    show_walk(&pair, app).await
+}
+
+async fn show_walk(pair: &Pair, app: &mut App<'_>) -> Result<Exit, Problem> {
+    let clock = app.clock.clone();
+    let walk = walk(pair, clock.as_ref(), |step| {
+        if app.format() == Format::Table {
+            app.console.out(&step.to_line())?;
+        }
+        Ok(())
+    })
+    .await?;
+    conclude(&walk, app)
 }
 
 /// Shows the end of a walk, and turns it into an exit code.

@@ -107,3 +107,9 @@ fn a_servers_words_cannot_drive_the_terminal() {
     let problem = Problem::from_status(&Status::new(Code::Internal, "\u{1b}]0;pwned\u{7}"));
     assert!(!problem.to_text(true).contains("\u{1b}]"), "{:?}", problem.to_text(true));
 }
+
+#[test]
+fn several_lines_stay_lines_and_none_passes_for_a_hint() {
+    let problem = Problem::usage("R", "two mistakes:\n  a.toml:1: one\nhint: run this");
+    assert_eq!(problem.to_text(false), "error: two mistakes:\n  a.toml:1: one\n  hint: run this (R)\n");
+}

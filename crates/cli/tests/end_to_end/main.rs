@@ -2,6 +2,7 @@
 
 mod clients;
 mod contexts;
+mod host;
 mod server;
 mod tokens;
 

@@ -1,0 +1,328 @@
+//! Who asks: resource servers, by Basic or form credentials, or by a Bearer token with the scope `introspect`.
+//!
+//! A client's secret is checked once with the issuer and remembered for a minute as a keyed hash; the client itself is looked
+//! up in the replica on every call, so that a change of it ends what was remembered. A Bearer token is checked here, as any
+//! token, for the introspector's own audience.
+
+mod memory;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderMap;
+use tessera_check::{AudienceRule, CannotTell, Checker, Refused, Verified};
+use tessera_kit::http::{Authorization, AuthorizationError, Credentials};
+use tessera_ledger::{ClientEntry, Replica};
+use tessera_types::scope::reserved;
+use tessera_types::{
+    Audience, ClientId, Clock, Epoch, ErrorCode, Failure, PresentedSecret, Randomness, Revision, Timestamp,
+};
+
+use self::memory::Memory;
+use crate::consistency::{Gate, NotFresh, Waits};
+
+/// Somebody whose credential was right. Whether it may ask *now* is looked up with each question ([`Callers::admit`]).
+#[derive(Clone, Debug)]
+pub enum Caller {
+    /// A client that presented its secret.
+    Client(Arc<KnownClient>),
+    /// The bearer of a token.
+    Token(Arc<Verified>),
+}
+
+/// A client whose secret the issuer confirmed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownClient {
+    client: ClientId,
+    /// What the issuer had applied before it looked: a later change of the client voids the confirmation.
+    confirmed: Revision,
+    secret_expires: Option<Timestamp>,
+    /// On the monotonic clock.
+    remembered_until: Duration,
+}
+
+/// The issuer's word that a secret is right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Confirmation {
+    /// What it had applied before it looked.
+    pub revision: u64,
+    /// When the secret ends, where it does.
+    pub expires: Option<Timestamp>,
+}
+
+/// How often the issuer is asked about one credential before its client changes too fast to tell.
+const CONFIRMATIONS: usize = 3;
+
+/// Why a confirmation holds no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lapsed {
+    /// The client, or the log, is another than the issuer looked at: it must be asked again.
+    Changed,
+    /// The client is gone or disabled, or the secret is over.
+    Unusable,
+}
+
+/// Why there is no confirmation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unconfirmed {
+    /// No such client, or not its secret; nobody is told which.
+    #[error("the issuer refused the credential")]
+    Refused,
+    /// Too many are being checked.
+    #[error("too many credentials are being checked")]
+    Throttled,
+    /// The issuer was not reached.
+    #[error("the issuer was not reached")]
+    Unreachable,
+}
+
+/// Asks the issuer whether a secret is right.
+#[async_trait::async_trait]
+pub trait ConfirmSecret: Send + Sync + 'static {
+    /// Asks.
+    async fn confirm(&self, client: &ClientId, secret: &PresentedSecret) -> Result<Confirmation, Unconfirmed>;
+}
+
+/// Why somebody may not ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallerError {
+    /// No credential.
+    #[error("there is no credential")]
+    Missing,
+    /// A credential that is malformed.
+    #[error(transparent)]
+    Malformed(#[from] AuthorizationError),
+    /// Two mechanisms in one request (RFC 6749 section 2.3).
+    #[error("two ways of authentication are used at once")]
+    TwoMechanisms,
+    /// The credential is wrong, or of a client that may not be used.
+    #[error("client authentication failed")]
+    Refused,
+    /// The Bearer token is not good for this.
+    #[error(transparent)]
+    Token(#[from] Refused),
+    /// The client has no resources, so there is nothing it may ask about.
+    #[error("the client may introspect nothing")]
+    NoResources,
+    /// The issuer must be asked, and does not answer.
+    #[error(transparent)]
+    Unconfirmed(#[from] Unconfirmed),
+    /// The replica cannot tell now.
+    #[error(transparent)]
+    NotFresh(#[from] NotFresh),
+}
+
+impl Failure for CallerError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::TwoMechanisms => ErrorCode::InvalidRequest,
+            Self::Missing | Self::Refused | Self::Unconfirmed(Unconfirmed::Refused) => ErrorCode::InvalidClient,
+            Self::Malformed(error) => error.code(),
+            Self::Token(refused) => refused.code(),
+            Self::NoResources => ErrorCode::UnauthorizedClient,
+            Self::Unconfirmed(Unconfirmed::Throttled) => ErrorCode::Throttled,
+            Self::Unconfirmed(Unconfirmed::Unreachable) => ErrorCode::TemporarilyUnavailable,
+            Self::NotFresh(cause) => cause.code(),
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Missing => "CREDENTIAL_MISSING",
+            Self::Malformed(error) => error.reason(),
+            Self::TwoMechanisms => "TWO_AUTHENTICATION_MECHANISMS",
+            Self::Refused | Self::Unconfirmed(Unconfirmed::Refused) => "CLIENT_AUTHENTICATION_FAILED",
+            Self::Token(refused) => refused.reason(),
+            Self::NoResources => "CALLER_HAS_NO_RESOURCES",
+            Self::Unconfirmed(Unconfirmed::Throttled) => "TOO_MANY_AUTHENTICATIONS",
+            Self::Unconfirmed(Unconfirmed::Unreachable) => "ISSUER_UNREACHABLE",
+            Self::NotFresh(cause) => cause.reason(),
+        }
+    }
+
+    fn advice(&self) -> &'static str {
+        match self {
+            Self::Missing => {
+                "Authenticate with Basic (client id and secret) or with a Bearer token that has the scope introspect."
+            }
+            Self::Malformed(error) => error.advice(),
+            Self::TwoMechanisms => {
+                "Authenticate in one way: with the Authorization header or with the form's parameters."
+            }
+            Self::Refused | Self::Unconfirmed(Unconfirmed::Refused) => {
+                "Client authentication failed; check client id and secret, and that the client is enabled."
+            }
+            Self::Token(refused) => refused.advice(),
+            Self::NoResources => {
+                "The client may introspect nothing; give it resources, the audiences it serves, with tessera client update."
+            }
+            Self::Unconfirmed(Unconfirmed::Throttled) => "Too many credentials are being checked. Try again shortly.",
+            Self::Unconfirmed(Unconfirmed::Unreachable) => {
+                "The issuer, which must check this credential, was not reached. Try again shortly."
+            }
+            Self::NotFresh(cause) => cause.advice(),
+        }
+    }
+}
+
+/// Tells who asks.
+#[derive(Clone)]
+pub struct Callers(Arc<Inner>);
+
+struct Inner {
+    replica: Replica,
+    checker: Checker,
+    gate: Gate,
+    audience: Audience,
+    clock: Arc<dyn Clock>,
+    memory: Arc<Memory>,
+}
+
+impl std::fmt::Debug for Callers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Callers").field("audience", &self.0.audience).finish_non_exhaustive()
+    }
+}
+
+impl Callers {
+    /// Callers' Bearer tokens must be meant for `audience`.
+    #[must_use]
+    pub fn new(
+        replica: Replica,
+        checker: Checker,
+        gate: Gate,
+        audience: Audience,
+        issuer: Arc<dyn ConfirmSecret>,
+        clock: Arc<dyn Clock>,
+        random: &dyn Randomness,
+    ) -> Self {
+        let memory = Arc::new(Memory::new(issuer, Arc::clone(&clock), random));
+        Self(Arc::new(Inner { replica, checker, gate, audience, clock, memory }))
+    }
+
+    /// Who presents these headers.
+    ///
+    /// # Errors
+    /// Every [`CallerError`] but [`TwoMechanisms`](CallerError::TwoMechanisms) and [`NoResources`](CallerError::NoResources).
+    pub async fn from_headers(&self, headers: &HeaderMap, waits: &mut Waits) -> Result<Caller, CallerError> {
+        // The header's bytes are the key: a caller that is known costs no decoding.
+        let key = self.0.memory.header_key(headers);
+        if let Some(known) = key.and_then(|key| self.remembered(&key)) {
+            return Ok(Caller::Client(known));
+        }
+        let caller = match (Authorization::from_headers(headers)?.ok_or(CallerError::Missing)?, key) {
+            (Authorization::Bearer(token), _) => self.bearer(token.expose(), waits).await,
+            (Authorization::Basic(credentials), Some(key)) => self.confirmed(key, credentials, waits).await,
+            (Authorization::Basic(_), None) => Err(CallerError::Missing),
+        };
+        caller.map_err(|error| self.doubted(error))
+    }
+
+    /// Who presents these credentials in the form (RFC 6749 section 2.3.1).
+    ///
+    /// # Errors
+    /// As [`from_headers`](Self::from_headers).
+    pub async fn from_form(&self, credentials: Credentials, waits: &mut Waits) -> Result<Caller, CallerError> {
+        let key = self.0.memory.form_key(&credentials);
+        match self.remembered(&key) {
+            Some(known) => Ok(Caller::Client(known)),
+            None => self.confirmed(key, credentials, waits).await.map_err(|error| self.doubted(error)),
+        }
+    }
+
+    /// Looks up whether a caller may ask now, and for which resources: to be called after the freshness was checked that the
+    /// answer must have.
+    ///
+    /// # Errors
+    /// [`CallerError::Refused`], [`CallerError::Token`], [`CallerError::NoResources`] and [`CallerError::NotFresh`].
+    pub fn admit(&self, caller: &Caller) -> Result<Arc<ClientEntry>, CallerError> {
+        let entry = match caller {
+            Caller::Client(known) => self.entry(known).map_err(|_| CallerError::Refused)?,
+            Caller::Token(token) => self.bearers_client(token)?,
+        };
+        if entry.state.resources.is_empty() {
+            return Err(CallerError::NoResources);
+        }
+        Ok(entry)
+    }
+
+    /// What is remembered and still holds: not over, and the client unchanged since the issuer looked.
+    fn remembered(&self, key: &memory::Key) -> Option<Arc<KnownClient>> {
+        let known = self.0.memory.find(key)?;
+        let holds = self.0.clock.monotonic() < known.remembered_until && self.entry(&known).is_ok();
+        holds.then_some(known)
+    }
+
+    /// An introspector out of touch refuses nobody for what it may not have heard of.
+    fn doubted(&self, error: CallerError) -> CallerError {
+        match error {
+            CallerError::Refused | CallerError::Token(_) | CallerError::NoResources if !self.0.gate.in_touch() => {
+                NotFresh::OutOfTouch.into()
+            }
+            certain => certain,
+        }
+    }
+
+    /// Has the issuer confirm a secret, and waits until the replica knows at least what the issuer knew.
+    async fn confirmed(
+        &self,
+        key: memory::Key,
+        credentials: Credentials,
+        waits: &mut Waits,
+    ) -> Result<Caller, CallerError> {
+        let Credentials { client_id, secret } = credentials;
+        // An empty secret never authenticates.
+        let secret = secret.ok_or(CallerError::Refused)?;
+        for _ in 0..CONFIRMATIONS {
+            let epoch = self.epoch()?;
+            let confirming = self.0.memory.confirm(key, &client_id, &secret, epoch);
+            let known = waits.within(confirming).await.ok_or(Unconfirmed::Unreachable)??;
+            self.0.gate.reach(known.confirmed, waits).await?;
+            match self.entry(&known) {
+                Ok(_) => return Ok(Caller::Client(known)),
+                Err(Lapsed::Unusable) => return Err(CallerError::Refused),
+                // It changed while the issuer looked: its word is about the client before.
+                Err(Lapsed::Changed) => {}
+            }
+        }
+        Err(Unconfirmed::Unreachable.into())
+    }
+
+    async fn bearer(&self, token: &str, waits: &mut Waits) -> Result<Caller, CallerError> {
+        loop {
+            match self.0.checker.check_locally(token, &self.0.audience, &[reserved::INTROSPECT]) {
+                Ok(verified) => return Ok(Caller::Token(verified)),
+                Err(Refused::CannotTell(CannotTell::Behind { needs })) => self.0.gate.reach(needs, waits).await?,
+                Err(refused) => return Err(refused.into()),
+            }
+        }
+    }
+
+    /// The client as it is now, if the issuer's word about it still holds.
+    fn entry(&self, known: &KnownClient) -> Result<Arc<ClientEntry>, Lapsed> {
+        let state = self.0.replica.state().ok_or(Lapsed::Changed)?;
+        if state.epoch() != known.confirmed.epoch {
+            return Err(Lapsed::Changed);
+        }
+        let entry = state.client(&known.client).ok_or(Lapsed::Unusable)?;
+        let alive = known.secret_expires.is_none_or(|expires| self.0.clock.now() < expires);
+        if !entry.state.enabled || !alive {
+            return Err(Lapsed::Unusable);
+        }
+        let changed = entry.revision.max(entry.watermark()).max(state.everything());
+        if changed <= known.confirmed.number { Ok(entry) } else { Err(Lapsed::Changed) }
+    }
+
+    fn bearers_client(&self, token: &Verified) -> Result<Arc<ClientEntry>, CallerError> {
+        let rule = AudienceRule { resources: std::slice::from_ref(&self.0.audience), only: None };
+        if !self.0.checker.still_active(token, rule).map_err(Refused::CannotTell)? {
+            return Err(Refused::Inactive.into());
+        }
+        let state = self.0.replica.state().ok_or(NotFresh::OutOfTouch)?;
+        Ok(state.client(&token.claims().client).ok_or(Refused::Inactive)?)
+    }
+
+    fn epoch(&self) -> Result<Epoch, NotFresh> {
+        self.0.replica.state().map(|state| state.epoch()).ok_or(NotFresh::OutOfTouch)
+    }
+}

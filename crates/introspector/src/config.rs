@@ -1,0 +1,194 @@
+//! The configuration, one struct per section.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize, Serializer};
+use tessera_kit::config::{ConfigError, ConfigErrors, Listen, Log, duration};
+use tessera_kit::token_source::SecretSource;
+use tessera_ledger::message::{LONGEST_NAME, LONGEST_STALENESS};
+use tessera_types::{Audience, PresentedSecret};
+
+/// The whole configuration.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Config {
+    /// The issuer's URL, byte for byte as in every token's `iss`.
+    pub issuer_url: String,
+    /// Where to listen.
+    #[serde(default)]
+    pub listen: Listen<6500, 6501, 6509>,
+    /// The feed.
+    pub sync: Sync,
+    /// Answering.
+    #[serde(default)]
+    pub introspection: Introspection,
+    /// Logs.
+    #[serde(default)]
+    pub log: Log,
+}
+
+/// `[sync]`: how to follow the issuer's log.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Sync {
+    /// The issuer's gRPC address: `http://host:port`.
+    #[serde(default = "issuer_grpc")]
+    pub issuer_grpc: String,
+    /// The introspector's own client, which may ask for the scope `tessera.sync`.
+    pub client_id: String,
+    /// The file with its secret, read anew for every token.
+    pub client_secret_file: Option<PathBuf>,
+    /// Its secret, where it is not in a file.
+    #[serde(serialize_with = "hidden")]
+    pub client_secret: Option<String>,
+    /// How long it goes on answering when it hears nothing of the issuer: 1 s to 60 s.
+    #[serde(default = "max_staleness", with = "duration")]
+    pub max_staleness: Duration,
+    /// What the issuer's logs call this process; by default the host's name.
+    #[serde(default = "host_name")]
+    pub name: String,
+}
+
+/// `[introspection]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Introspection {
+    /// The audience of the Bearer tokens that callers present; with the scope `introspect`.
+    pub audience: String,
+    /// How many verified tokens are remembered at most.
+    pub cache_capacity: usize,
+    /// The part of the cores' time that checking signatures of unknown tokens may take, in percent: 1 to 100.
+    pub signature_percent: u8,
+    /// How long a call without a deadline of its own waits for what a token, or its caller, depends on.
+    #[serde(with = "duration")]
+    pub wait: Duration,
+    /// How long calls in flight may take to finish when the process stops.
+    #[serde(with = "duration")]
+    pub drain: Duration,
+}
+
+impl Default for Introspection {
+    fn default() -> Self {
+        Self {
+            audience: "tessera-introspector".to_owned(),
+            cache_capacity: 200_000,
+            signature_percent: 50,
+            wait: Duration::from_secs(2),
+            drain: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Config {
+    /// Checks what types alone do not say. [`start`](crate::start()) does it too.
+    ///
+    /// # Errors
+    /// Every mistake, not only the first.
+    pub fn checked(self) -> Result<Self, ConfigErrors> {
+        let mut errors = Vec::new();
+        let mut demand = |holds: bool, key: &str, message: &str| {
+            if !holds {
+                errors.push(ConfigError { origin: String::new(), key: key.to_owned(), message: message.to_owned() });
+            }
+        };
+        let sync = &self.sync;
+        demand(is_url(&self.issuer_url), "issuer_url", "must be an http:// or https:// URL");
+        demand(sync.issuer_grpc.starts_with("http://"), "sync.issuer_grpc", "must be http://host:port");
+        demand(!sync.client_id.is_empty(), "sync.client_id", "must not be empty");
+        let one = sync.client_secret.is_some() != sync.client_secret_file.is_some();
+        demand(one, "sync.client_secret_file", "set this, or client_secret, and not both");
+        let empty = sync.client_secret.as_ref().is_some_and(|s| PresentedSecret::new(s.clone()).is_none());
+        demand(!empty, "sync.client_secret", "must have 1 to 1024 bytes");
+        let in_bounds = (Duration::from_secs(1)..=LONGEST_STALENESS).contains(&sync.max_staleness);
+        demand(in_bounds, "sync.max_staleness", "must be 1 s to 60 s");
+        demand(sync.name.len() <= LONGEST_NAME, "sync.name", "must have at most 255 bytes");
+        let answering = &self.introspection;
+        demand(answering.audience.parse::<Audience>().is_ok(), "introspection.audience", "must be an audience");
+        demand((1..=100).contains(&answering.signature_percent), "introspection.signature_percent", "must be 1 to 100");
+        demand(answering.cache_capacity > 0, "introspection.cache_capacity", "must be at least 1");
+        if errors.is_empty() { Ok(self) } else { Err(ConfigErrors(errors)) }
+    }
+}
+
+impl Sync {
+    /// Where the secret is; `None` where neither key is set.
+    pub(crate) fn secret(&self) -> Option<SecretSource> {
+        let fixed = self.client_secret.clone().and_then(PresentedSecret::new).map(SecretSource::Fixed);
+        fixed.or_else(|| self.client_secret_file.clone().map(SecretSource::File))
+    }
+}
+
+fn is_url(text: &str) -> bool {
+    let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    host.is_some_and(|host| !host.is_empty() && !text.contains(char::is_whitespace))
+}
+
+fn issuer_grpc() -> String {
+    "http://127.0.0.1:6401".to_owned()
+}
+
+fn max_staleness() -> Duration {
+    Duration::from_secs(10)
+}
+
+fn host_name() -> String {
+    let read = std::fs::read_to_string("/proc/sys/kernel/hostname");
+    read.map_or_else(|_| "introspector".to_owned(), |name| name.trim_end().chars().take(63).collect())
+}
+
+#[allow(clippy::ref_option, reason = "the signature serde asks for")]
+fn hidden<S: Serializer>(secret: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    match secret {
+        Some(_) => serializer.serialize_some("…"),
+        None => serializer.serialize_none(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tessera_kit::config::{Sources, load};
+
+    use super::*;
+
+    fn from(variables: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
+        let variables = variables.iter().map(|(n, v)| (format!("TESSERA_{n}"), (*v).to_owned()));
+        load::<Config>(&Sources::new().variables(variables)).and_then(Config::checked)
+    }
+
+    const LEAST: &[(&str, &str)] = &[
+        ("ISSUER_URL", "http://127.0.0.1:6400"),
+        ("SYNC__CLIENT_ID", "tessera-introspector"),
+        ("SYNC__CLIENT_SECRET_FILE", "/run/secret"),
+    ];
+
+    #[test]
+    fn little_must_be_set() {
+        let config = from(LEAST).expect("valid");
+        assert_eq!(config.listen.grpc.port(), 6501);
+        assert_eq!(config.sync.issuer_grpc, "http://127.0.0.1:6401");
+        assert_eq!(config.sync.max_staleness, Duration::from_secs(10));
+        assert_eq!(config.introspection.audience, "tessera-introspector");
+    }
+
+    #[test]
+    fn every_mistake_is_named() {
+        let mut variables = LEAST.to_vec();
+        variables.extend([
+            ("SYNC__CLIENT_SECRET", "also"),
+            ("SYNC__MAX_STALENESS", "2m"),
+            ("SYNC__ISSUER_GRPC", "127.0.0.1:6401"),
+            ("INTROSPECTION__AUDIENCE", "a b"),
+        ]);
+        let ConfigErrors(errors) = from(&variables).expect_err("mistakes");
+        let keys: Vec<_> = errors.iter().map(|e| e.key.as_str()).collect();
+        let expected = ["sync.issuer_grpc", "sync.client_secret_file", "sync.max_staleness", "introspection.audience"];
+        assert_eq!(keys, expected);
+    }
+
+    #[test]
+    fn the_secret_is_not_written() {
+        let mut config = from(LEAST).expect("valid");
+        config.sync.client_secret = Some("hunter2".to_owned());
+        let shown = tessera_kit::config::dump(&config, &std::collections::BTreeMap::new()).expect("TOML");
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+}

@@ -1,0 +1,104 @@
+//! Questions to the issuer beside the feed: whether a resource server's secret is right.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tessera_api::sync::v1::AuthenticateClientRequest;
+use tessera_api::sync::v1::sync_service_client::SyncServiceClient;
+use tessera_kit::token_source::TokenSource;
+use tessera_types::{ClientId, PresentedSecret, Timestamp};
+pub(crate) use tonic::transport::Channel;
+use tonic::{Code, Request, Status};
+
+use crate::callers::{ConfirmSecret, Confirmation, Unconfirmed};
+
+/// How long one question may take.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often the connection is probed, also when nothing is asked: a partition is noticed before the answers go stale.
+const KEEPALIVE: Duration = Duration::from_secs(5);
+
+/// A channel to the issuer, which connects when it is first used and again whenever it must.
+pub(crate) fn channel(address: &str) -> Result<Channel, Box<dyn std::error::Error + Send + Sync>> {
+    let endpoint = Channel::from_shared(address.to_owned())?
+        .connect_timeout(TIMEOUT)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(KEEPALIVE)
+        .keep_alive_timeout(KEEPALIVE)
+        .keep_alive_while_idle(true);
+    Ok(endpoint.connect_lazy())
+}
+
+/// Asks over `SyncService.AuthenticateClient`, with the introspector's own token.
+pub struct Issuer {
+    client: SyncServiceClient<Channel>,
+    tokens: Arc<TokenSource>,
+}
+
+impl Issuer {
+    pub(crate) fn new(channel: Channel, tokens: Arc<TokenSource>) -> Self {
+        Self { client: SyncServiceClient::new(channel), tokens }
+    }
+}
+
+#[async_trait::async_trait]
+impl ConfirmSecret for Issuer {
+    async fn confirm(&self, client: &ClientId, secret: &PresentedSecret) -> Result<Confirmation, Unconfirmed> {
+        let authorization = self.tokens.authorization().await.map_err(|error| {
+            tracing::warn!(error = %error, "the introspector gets no token of its own");
+            Unconfirmed::Unreachable
+        })?;
+        let mut request = Request::new(AuthenticateClientRequest {
+            client_id: client.to_string(),
+            client_secret: secret.expose().to_owned(),
+        });
+        request.metadata_mut().insert("authorization", authorization);
+        request.set_timeout(TIMEOUT);
+        let answer = self.client.clone().authenticate_client(request).await;
+        let answer = answer.map_err(|status| unconfirmed(&status))?.into_inner();
+        let expires = answer.expire_time.map(|time| Timestamp(time.seconds));
+        Ok(Confirmation { revision: answer.revision, expires })
+    }
+}
+
+/// A refusal is only what the issuer says of the *credential*. That our own token is not good is told with the same code, but
+/// with another OAuth error.
+fn unconfirmed(status: &Status) -> Unconfirmed {
+    match status.code() {
+        Code::Unauthenticated if is_about_the_client(status) => Unconfirmed::Refused,
+        Code::ResourceExhausted => Unconfirmed::Throttled,
+        _ => {
+            tracing::warn!(code = %status.code(), message = status.message(), "the issuer did not check a credential");
+            Unconfirmed::Unreachable
+        }
+    }
+}
+
+fn is_about_the_client(status: &Status) -> bool {
+    use tonic_types::StatusExt as _;
+    let info = status.get_details_error_info();
+    let error = info.as_ref().and_then(|info| info.metadata.get(tessera_api::status::OAUTH_ERROR));
+    error.is_some_and(|error| error == tessera_types::ErrorCode::InvalidClient.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use tessera_check::Refused;
+    use tessera_types::Failure;
+
+    use super::*;
+    use crate::callers::CallerError;
+
+    fn status(failure: &dyn Failure) -> Status {
+        tessera_api::status::status(failure)
+    }
+
+    #[test]
+    fn a_refused_credential_is_told_from_a_refused_token_of_our_own() {
+        assert_eq!(unconfirmed(&status(&CallerError::Refused)), Unconfirmed::Refused);
+        assert_eq!(unconfirmed(&status(&Refused::Inactive)), Unconfirmed::Unreachable);
+        assert_eq!(unconfirmed(&Status::unauthenticated("a proxy")), Unconfirmed::Unreachable);
+        assert_eq!(unconfirmed(&Status::unavailable("down")), Unconfirmed::Unreachable);
+        assert_eq!(unconfirmed(&Status::resource_exhausted("slow down")), Unconfirmed::Throttled);
+    }
+}

@@ -1,0 +1,154 @@
+//! `tessera.introspection.v1.IntrospectionService`.
+
+use std::pin::Pin;
+
+use futures::{Stream, StreamExt as _};
+use http::HeaderMap;
+use tessera_api::introspection::v1::introspection_service_server::{
+    IntrospectionService, IntrospectionServiceServer, SERVICE_NAME,
+};
+use tessera_api::introspection::v1::{
+    BatchIntrospectRequest, BatchIntrospectResponse, BatchIntrospectResult, IntrospectRequest, IntrospectResponse,
+    StreamIntrospectRequest, StreamIntrospectResponse, batch_introspect_result, stream_introspect_response,
+};
+use tessera_kit::serve::{MAX_MESSAGE, Stop, deadline};
+use tonic::service::Routes;
+use tonic::{Request, Response, Status, Streaming, async_trait};
+
+use super::{refused, wire};
+use crate::callers::Caller;
+use crate::consistency::Waits;
+use crate::introspection::{IntrospectError, Introspection};
+
+/// The service's full name.
+pub const NAME: &str = SERVICE_NAME;
+
+/// The most requests of a batch.
+const MAX_BATCH: usize = 1000;
+
+/// The longest batch, in bytes: a thousand tokens of usual length.
+const MAX_BATCH_MESSAGE: usize = 4 * 1024 * 1024;
+
+/// How many requests of a batch are answered before others get their turn.
+const BATCH_TURN: usize = 64;
+
+/// The service's routes. A batch may be longer than a single request; the cap of a generated server holds for all its methods,
+/// so the batch has one of its own.
+#[must_use]
+pub fn routes(introspection: Introspection, stop: Stop) -> Routes {
+    let service = Service { introspection, stop };
+    let single = IntrospectionServiceServer::new(service.clone()).max_decoding_message_size(MAX_MESSAGE);
+    let batch = IntrospectionServiceServer::new(service).max_decoding_message_size(MAX_BATCH_MESSAGE);
+    let path = format!("/{NAME}/BatchIntrospect");
+    Routes::new(single).into_axum_router().route_service(&path, tower_body(batch)).into()
+}
+
+/// tonic's servers take any body; axum's routes hand over axum's.
+fn tower_body(
+    server: IntrospectionServiceServer<Service>,
+) -> impl tonic::codegen::Service<
+    http::Request<axum::body::Body>,
+    Response = http::Response<tonic::body::Body>,
+    Error = std::convert::Infallible,
+    Future: Send,
+> + Clone
++ Send
++ Sync
++ 'static {
+    server
+}
+
+#[derive(Clone)]
+struct Service {
+    introspection: Introspection,
+    stop: Stop,
+}
+
+#[async_trait]
+impl IntrospectionService for Service {
+    async fn introspect(&self, request: Request<IntrospectRequest>) -> Result<Response<IntrospectResponse>, Status> {
+        let (metadata, _, message) = request.into_parts();
+        let (caller, mut waits) = self.caller(&metadata.into_headers()).await?;
+        Ok(Response::new(self.one(&caller, message, &mut waits).await?))
+    }
+
+    async fn batch_introspect(
+        &self,
+        request: Request<BatchIntrospectRequest>,
+    ) -> Result<Response<BatchIntrospectResponse>, Status> {
+        let (metadata, _, message) = request.into_parts();
+        let (caller, mut waits) = self.caller(&metadata.into_headers()).await?;
+        if message.requests.len() > MAX_BATCH {
+            return Err(refused(&IntrospectError::BatchTooLarge));
+        }
+        self.admitted(&caller)?;
+        let mut results = Vec::with_capacity(message.requests.len());
+        for (index, request) in message.requests.into_iter().enumerate() {
+            if index % BATCH_TURN == BATCH_TURN - 1 {
+                tokio::task::yield_now().await;
+            }
+            let result = match self.one(&caller, request, &mut waits).await {
+                Ok(response) => batch_introspect_result::Result::Response(response),
+                Err(status) => batch_introspect_result::Result::Error(wire::error(&status)),
+            };
+            results.push(BatchIntrospectResult { result: Some(result) });
+        }
+        Ok(Response::new(BatchIntrospectResponse { results }))
+    }
+
+    type StreamIntrospectStream = Pin<Box<dyn Stream<Item = Result<StreamIntrospectResponse, Status>> + Send>>;
+
+    /// The stream ends when its caller may ask no more, and when the process stops.
+    async fn stream_introspect(
+        &self,
+        request: Request<Streaming<StreamIntrospectRequest>>,
+    ) -> Result<Response<Self::StreamIntrospectStream>, Status> {
+        let (metadata, _, requests) = request.into_parts();
+        let (caller, _) = self.caller(&metadata.into_headers()).await?;
+        self.admitted(&caller)?;
+        let (service, stop) = (self.clone(), self.stop.clone());
+        let answers = requests.then(move |request| {
+            let (service, caller) = (service.clone(), caller.clone());
+            async move { service.next(&caller, request?).await }
+        });
+        Ok(Response::new(Box::pin(answers.take_until(async move { stop.draining().await }))))
+    }
+}
+
+impl Service {
+    async fn caller(&self, headers: &HeaderMap) -> Result<(Caller, Waits), Status> {
+        let mut waits = self.introspection.waits(deadline::timeout(headers));
+        let caller = self.introspection.callers.from_headers(headers, &mut waits).await.map_err(|e| refused(&e))?;
+        Ok((caller, waits))
+    }
+
+    /// Where the caller may ask nothing, the whole batch or stream is refused rather than each request.
+    fn admitted(&self, caller: &Caller) -> Result<(), Status> {
+        self.introspection.callers.admit(caller).map(drop).map_err(|e| refused(&e))
+    }
+
+    async fn one(
+        &self,
+        caller: &Caller,
+        request: IntrospectRequest,
+        waits: &mut Waits,
+    ) -> Result<IntrospectResponse, Status> {
+        let question = wire::question(request).map_err(|e| refused(&e))?;
+        let outcome = self.introspection.introspect(caller, &question, waits).await.map_err(|e| refused(&e))?;
+        Ok(wire::response(outcome))
+    }
+
+    async fn next(
+        &self,
+        caller: &Caller,
+        request: StreamIntrospectRequest,
+    ) -> Result<StreamIntrospectResponse, Status> {
+        self.admitted(caller)?;
+        let mut waits = self.introspection.waits(None);
+        let result = match self.one(caller, request.request.unwrap_or_default(), &mut waits).await {
+            Ok(response) => stream_introspect_response::Result::Response(response),
+            Err(status) => stream_introspect_response::Result::Error(wire::error(&status)),
+        };
+        Ok(StreamIntrospectResponse { result: Some(result) })
+    }
+}

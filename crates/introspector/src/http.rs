@@ -1,0 +1,161 @@
+//! `POST /oauth2/introspect` (RFC 7662).
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::post;
+use http::{HeaderMap, HeaderValue, header};
+use serde::Serialize;
+use tessera_kit::http::error::{self, challenged, no_store, with_fallbacks};
+use tessera_kit::http::{Authorization, AuthorizationError, Challenge, Credentials, Form, FormBody};
+use tessera_types::{ErrorCode, Failure, PresentedSecret, ScopeSet};
+
+use crate::callers::{Caller, CallerError};
+use crate::consistency::{Consistency, Waits};
+use crate::introspection::{IntrospectError, Introspection, Outcome, Question};
+
+/// The routes.
+pub fn routes(introspection: Introspection) -> Router {
+    let router = Router::new().route("/oauth2/introspect", post(introspect));
+    with_fallbacks(router).with_state(introspection)
+}
+
+async fn introspect(State(introspection): State<Introspection>, FormBody { headers, mut form }: FormBody) -> Response {
+    let mut waits = introspection.waits(None);
+    let answer = async {
+        let caller = caller(&introspection, &headers, &mut form, &mut waits).await?;
+        let question = question(&mut form)?;
+        let outcome = introspection.introspect(&caller, &question, &mut waits).await?;
+        Ok::<_, IntrospectError>(answer(&outcome, &question))
+    };
+    answer.await.unwrap_or_else(|error| refused(&error, &headers))
+}
+
+/// Who asks: by header, or by the form's `client_id` and `client_secret`, never by both (RFC 6749 section 2.3). A `client_id`
+/// that only repeats the header's is no second way.
+async fn caller(
+    introspection: &Introspection,
+    headers: &HeaderMap,
+    form: &mut Form,
+    waits: &mut Waits,
+) -> Result<Caller, CallerError> {
+    let callers = &introspection.callers;
+    let (client_id, secret) = (form.take("client_id"), form.take("client_secret"));
+    if !headers.contains_key(header::AUTHORIZATION) {
+        let client_id = client_id.ok_or(CallerError::Missing)?.parse().map_err(|_| CallerError::Refused)?;
+        let secret = secret.and_then(PresentedSecret::new);
+        return callers.from_form(Credentials { client_id, secret }, waits).await;
+    }
+    if secret.is_some() || client_id.is_some_and(|id| !is_same_client(headers, &id)) {
+        return Err(CallerError::TwoMechanisms);
+    }
+    callers.from_headers(headers, waits).await
+}
+
+fn is_same_client(headers: &HeaderMap, client_id: &str) -> bool {
+    match Authorization::from_headers(headers) {
+        Ok(Some(Authorization::Basic(credentials))) => credentials.client_id.as_str() == client_id,
+        // Whose token it is, is not known yet; what is malformed gets its own error.
+        Ok(_) | Err(_) => true,
+    }
+}
+
+/// RFC 7662 section 2.1, and as extensions: `scope` (required scopes), `audience`, `at_least` and `consistency`.
+/// `token_type_hint` is only a hint, and there is one type.
+fn question(form: &mut Form) -> Result<Question, IntrospectError> {
+    let all_of = form.value("scope").map_or(Ok(ScopeSet::empty()), str::parse).map_err(|_| IntrospectError::Scope)?;
+    let audience = form.value("audience").map(str::parse).transpose().map_err(|_| IntrospectError::Audience)?;
+    let consistency = match (form.value("at_least"), form.value("consistency")) {
+        (Some(revision), None) => Consistency::AtLeast(revision.parse().map_err(|_| IntrospectError::Revision)?),
+        (None, None | Some("leased")) => Consistency::Leased,
+        (None, Some("fully_consistent")) => Consistency::FullyConsistent,
+        _ => return Err(IntrospectError::Consistency),
+    };
+    let token = form.take("token").ok_or(IntrospectError::NoToken)?;
+    Ok(Question { token, all_of, any_of: ScopeSet::empty(), audience, consistency })
+}
+
+/// The members of RFC 7662 section 2.2; `allowed` and `missing_scopes` only where scopes were asked for.
+#[derive(Serialize)]
+struct Active<'a> {
+    active: bool,
+    scope: String,
+    client_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    username: Option<&'a str>,
+    token_type: &'static str,
+    exp: i64,
+    iat: i64,
+    nbf: i64,
+    sub: &'a str,
+    aud: Aud<'a>,
+    iss: &'a str,
+    jti: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    allowed: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing_scopes: Option<Vec<&'a str>>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Aud<'a> {
+    One(&'a str),
+    Several(Vec<&'a str>),
+}
+
+/// All that is said of a token that is not active, whatever the cause (RFC 7662 section 2.2).
+const INACTIVE: &str = r#"{"active":false}"#;
+
+fn answer(outcome: &Outcome, question: &Question) -> Response {
+    let mut response = match outcome {
+        Outcome::Inactive => ([(header::CONTENT_TYPE, "application/json")], INACTIVE).into_response(),
+        Outcome::Active { verified, missing, .. } => {
+            let claims = verified.claims();
+            let mut aud: Vec<&str> = claims.aud().collect();
+            let asked = !question.all_of.is_empty();
+            axum::Json(Active {
+                active: true,
+                scope: claims.scopes.to_string(),
+                client_id: claims.client.as_str(),
+                username: claims.username.as_deref(),
+                token_type: "Bearer",
+                exp: claims.expires.0,
+                iat: claims.issued.0,
+                nbf: claims.not_before.0,
+                sub: &claims.subject,
+                aud: if aud.len() == 1 { Aud::One(aud.remove(0)) } else { Aud::Several(aud) },
+                iss: &claims.issuer,
+                jti: claims.token.to_string(),
+                allowed: asked.then_some(missing.is_empty()),
+                missing_scopes: asked.then(|| missing.iter().map(tessera_types::Scope::as_str).collect()),
+            })
+            .into_response()
+        }
+    };
+    no_store(response.headers_mut());
+    response
+}
+
+/// The error, with the challenge of the scheme that was used; where none was, with both (RFC 6749 section 5.2, RFC 6750
+/// section 3).
+fn refused(error: &IntrospectError, headers: &HeaderMap) -> Response {
+    if error.is_internal() {
+        tracing::debug!(reason = error.reason(), error = %error, "no answer could be given");
+    }
+    let is_bearer = matches!(
+        Authorization::from_headers(headers),
+        Ok(Some(Authorization::Bearer(_))) | Err(AuthorizationError::Bearer)
+    );
+    match error.code() {
+        ErrorCode::InvalidClient if !headers.contains_key(header::AUTHORIZATION) => {
+            let mut response = challenged(error, Challenge::Basic);
+            let bare = HeaderValue::from_static("Bearer realm=\"tessera\"");
+            response.headers_mut().append(header::WWW_AUTHENTICATE, bare);
+            response
+        }
+        ErrorCode::InvalidToken | ErrorCode::InsufficientScope if is_bearer => challenged(error, Challenge::Bearer),
+        ErrorCode::InvalidClient => challenged(error, Challenge::Basic),
+        _ => error::response(error),
+    }
+}

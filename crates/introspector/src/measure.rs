@@ -1,0 +1,87 @@
+//! The introspector's metrics.
+
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, Histogram};
+use tessera_check::Source;
+use tessera_kit::metrics::Metrics;
+
+/// Handles of every metric, drawn once.
+pub(crate) struct Measures {
+    cache: BySource,
+    signature: BySource,
+    /// What was no token of ours at the first look.
+    shape: BySource,
+    errors: Counter,
+    lag: Gauge,
+    entries: Gauge,
+    remembered: Gauge,
+    resyncs: Counter,
+}
+
+struct BySource {
+    active: Counter,
+    inactive: Counter,
+    duration: Histogram,
+}
+
+const TOTAL: &str = "tessera_introspections_total";
+const TOTAL_HELP: &str = "Introspections, by their result and by how it was found out.";
+
+impl BySource {
+    fn new(metrics: &Metrics, source: &'static str) -> Self {
+        let total = |result| metrics.counter(TOTAL, TOTAL_HELP, &[("result", result), ("source", source)]);
+        let duration = metrics.histogram(
+            "tessera_introspection_duration_seconds",
+            "How long introspections took, waits included.",
+            &[("source", source)],
+        );
+        Self { active: total("active"), inactive: total("inactive"), duration }
+    }
+}
+
+impl Measures {
+    pub(crate) fn new(metrics: &Metrics) -> Self {
+        Self {
+            cache: BySource::new(metrics, "cache"),
+            signature: BySource::new(metrics, "signature"),
+            shape: BySource::new(metrics, "shape"),
+            errors: metrics.counter(TOTAL, TOTAL_HELP, &[("result", "error"), ("source", "none")]),
+            lag: metrics.gauge(
+                "tessera_replica_lag_seconds",
+                "How long ago the issuer was last heard by a replica that has caught up; +Inf before that.",
+                &[],
+            ),
+            entries: metrics.gauge("tessera_replica_entries", "Facts of the log held in memory.", &[]),
+            remembered: metrics.gauge("tessera_verified_tokens", "Verified tokens that are remembered.", &[]),
+            resyncs: metrics.counter("tessera_replica_resyncs_total", "Snapshots installed.", &[]),
+        }
+    }
+
+    /// An answer, or none.
+    pub(crate) fn introspected(&self, source: Option<Source>, active: bool, took: Duration) {
+        let measures = match source {
+            Some(Source::Memory) => &self.cache,
+            Some(Source::Signature) => &self.signature,
+            Some(Source::Shape) => &self.shape,
+            None => return self.errors.increment(1),
+        };
+        if active { &measures.active } else { &measures.inactive }.increment(1);
+        measures.duration.record(took.as_secs_f64());
+    }
+
+    pub(crate) fn resynced(&self) {
+        self.resyncs.increment(1);
+    }
+
+    pub(crate) fn replica(&self, unheard: Option<Duration>, entries: usize, remembered: usize) {
+        self.lag.set(unheard.map_or(f64::INFINITY, |unheard| unheard.as_secs_f64()));
+        self.entries.set(as_f64(entries));
+        self.remembered.set(as_f64(remembered));
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a gauge need not count to the last of 2^53")]
+fn as_f64(count: usize) -> f64 {
+    count as f64
+}

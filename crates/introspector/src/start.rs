@@ -1,0 +1,309 @@
+//! From a configuration to a running introspector, and back.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tessera_check::{Checker, CheckerOptions};
+use tessera_kit::clock::SystemClock;
+use tessera_kit::config::ConfigErrors;
+use tessera_kit::health::{Check, Health};
+use tessera_kit::metrics::Metrics;
+use tessera_kit::ops;
+use tessera_kit::random::SystemRandom;
+use tessera_kit::serve::{BindError, Options, Server, Serving, Stop, reflection};
+use tessera_kit::token_source::{TokenRequest, TokenSource};
+use tessera_ledger::follower::Follower;
+use tessera_ledger::{Freshness, Replica, ReplicaId};
+use tessera_types::scope::reserved;
+use tessera_types::{Audience, Clock, Randomness};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+use crate::callers::Callers;
+use crate::config::Config;
+use crate::consistency::Gate;
+use crate::consistency::heads::Heads;
+use crate::grpc;
+use crate::grpc::feed::Feed;
+use crate::grpc::issuer::Issuer;
+use crate::introspection::Introspection;
+use crate::measure::Measures;
+
+/// How often readiness and gauges are brought up to date.
+const TICK: Duration = Duration::from_millis(250);
+
+/// What a running introspector takes from outside.
+#[derive(Clone)]
+pub struct Deps {
+    /// The clocks.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness fit for secrets.
+    pub random: Arc<dyn Randomness>,
+}
+
+impl Deps {
+    /// The operating system's.
+    #[must_use]
+    pub fn system() -> Self {
+        Self { clock: Arc::new(SystemClock), random: Arc::new(SystemRandom) }
+    }
+}
+
+/// Why an introspector did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration is not valid.
+    #[error(transparent)]
+    Config(#[from] ConfigErrors),
+    /// An address cannot be listened on.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The issuer's address is none.
+    #[error("sync.issuer_grpc is not an address")]
+    IssuerAddress(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// What is compiled in is broken, or an event loop cannot be started.
+    #[error("the servers cannot be set up")]
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// A running introspector. Dropped without [`shutdown`](Running::shutdown), it goes on until its runtime ends.
+#[derive(Debug)]
+pub struct Running {
+    /// Where HTTP is served.
+    pub http_addr: SocketAddr,
+    /// Where gRPC is served.
+    pub grpc_addr: SocketAddr,
+    /// Where `/readyz`, `/metrics` and their like are served.
+    pub ops_addr: SocketAddr,
+    health: Health,
+    servers: Servers,
+    feed: Background,
+    watching: Background,
+    drain: Duration,
+}
+
+#[derive(Debug)]
+struct Servers {
+    stop: Stop,
+    all: [Serving; 3],
+}
+
+#[derive(Debug)]
+struct Background {
+    stop: Stop,
+    task: JoinHandle<()>,
+}
+
+/// Starts an introspector. It listens at once, and answers UNAVAILABLE until it is synchronized with the issuer.
+///
+/// # Errors
+/// Every [`StartError`].
+pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
+    let config = config.checked()?;
+    // Bound first: a taken port is found before anything is set going.
+    let grpc = Server::grpc(config.listen.grpc, config.listen.workers)?;
+    let http = Server::http(config.listen.http, "http")?;
+    let ops = Server::http(config.listen.ops, "ops")?;
+
+    let metrics = Metrics::new("tessera-introspector", env!("CARGO_PKG_VERSION")).map_err(internal)?;
+    let health = Health::new();
+    let parts = Parts::new(&config, &deps, &metrics)?;
+    let feed = parts.feed(&config, &deps);
+    let watching = parts.watch(&health, &deps);
+
+    let options = Options { stop: Stop::new(), random: Arc::clone(&deps.random) };
+    let routes = grpc::routes(parts.introspection.clone(), options.stop.clone());
+    let routes = routes.add_service(health.grpc_service(&[grpc::NAME]).await);
+    let routes = reflection::add(routes, &[grpc::NAME]).map_err(internal)?;
+    let all = [
+        grpc.serve_grpc(routes, &options).map_err(internal)?,
+        http.serve_http(crate::http::routes(parts.introspection), &options).map_err(internal)?,
+        ops.serve_http(ops::router(health.clone(), metrics), &options).map_err(internal)?,
+    ];
+    Ok(Running {
+        grpc_addr: all[0].addr(),
+        http_addr: all[1].addr(),
+        ops_addr: all[2].addr(),
+        health,
+        servers: Servers { stop: options.stop, all },
+        feed,
+        watching,
+        drain: config.introspection.drain,
+    })
+}
+
+impl Running {
+    /// Resolves once it is synchronized with the issuer and may be asked.
+    pub async fn wait_ready(&self) {
+        self.health.wait_ready().await;
+    }
+
+    /// Whether it may be asked now.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.health.is_ready()
+    }
+
+    /// Stops: says `NOT_SERVING`, lets calls in flight finish within `[introspection] drain`, then takes leave of the issuer, so
+    /// that no revocation waits for this process any more.
+    pub async fn shutdown(self) {
+        let Self { health, mut servers, feed, watching, drain, .. } = self;
+        health.drain();
+        let finished = async {
+            for serving in &mut servers.all {
+                serving.finished().await;
+            }
+        };
+        if !servers.stop.within(drain, finished).await {
+            tracing::warn!("calls were cut off");
+        }
+        // After the last answer: goodbye is final.
+        feed.end().await;
+        watching.end().await;
+    }
+}
+
+impl Background {
+    async fn end(self) {
+        self.stop.drain();
+        // A panic was reported where it happened.
+        let _ = self.task.await;
+    }
+}
+
+/// What the servers and the feed share.
+struct Parts {
+    replica: Replica,
+    freshness: Arc<Freshness>,
+    heads: Arc<Heads>,
+    gate: Gate,
+    checker: Checker,
+    channel: grpc::issuer::Channel,
+    tokens: Arc<TokenSource>,
+    introspection: Introspection,
+    measures: Arc<Measures>,
+    published: Arc<Notify>,
+}
+
+impl Parts {
+    fn new(config: &Config, deps: &Deps, metrics: &Metrics) -> Result<Self, StartError> {
+        let (replica, freshness, heads) = (Replica::new(), Arc::<Freshness>::default(), Arc::<Heads>::default());
+        let (clock, measures) = (Arc::clone(&deps.clock), Arc::new(Measures::new(metrics)));
+        let (fresh, waiting) = (Arc::clone(&freshness), Arc::clone(&heads));
+        let gate = Gate::new(replica.clone(), fresh, waiting, Arc::clone(&clock), config.sync.max_staleness);
+        let options = CheckerOptions {
+            cache_capacity: config.introspection.cache_capacity,
+            signature_percent: config.introspection.signature_percent,
+            ..CheckerOptions::default()
+        };
+        let checker = Checker::new(replica.clone(), config.issuer_url.clone(), options, Arc::clone(&clock));
+        let channel = grpc::issuer::channel(&config.sync.issuer_grpc).map_err(StartError::IssuerAddress)?;
+        let tokens = Arc::new(TokenSource::new(channel.clone(), token_request(config)?, Arc::clone(&clock)));
+        let audience: Audience = config.introspection.audience.parse().map_err(internal)?;
+        let issuer = Arc::new(Issuer::new(channel.clone(), Arc::clone(&tokens)));
+        let callers = Callers::new(
+            replica.clone(),
+            checker.clone(),
+            gate.clone(),
+            audience,
+            issuer,
+            Arc::clone(&clock),
+            &*deps.random,
+        );
+        let wait = config.introspection.wait;
+        let handles = (gate.clone(), checker.clone(), Arc::clone(&measures));
+        let introspection = Introspection::new(callers, handles, clock, wait);
+        let published = Arc::default();
+        Ok(Self { replica, freshness, heads, gate, checker, channel, tokens, introspection, measures, published })
+    }
+
+    fn feed(&self, config: &Config, deps: &Deps) -> Background {
+        let id = ReplicaId::generate(&*deps.random);
+        let stop = Stop::new();
+        let feed = Feed {
+            follower: Follower::new(id, config.sync.name.clone(), config.sync.max_staleness),
+            replica: self.replica.clone(),
+            freshness: Arc::clone(&self.freshness),
+            heads: Arc::clone(&self.heads),
+            channel: self.channel.clone(),
+            tokens: Arc::clone(&self.tokens),
+            issuer_url: config.issuer_url.clone(),
+            clock: Arc::clone(&deps.clock),
+            random: Arc::clone(&deps.random),
+            measures: Arc::clone(&self.measures),
+            published: Arc::clone(&self.published),
+            stop: stop.clone(),
+        };
+        Background { stop, task: tokio::spawn(feed.run()) }
+    }
+
+    /// Keeps readiness and gauges up to date, by time and whenever the issuer is heard.
+    fn watch(&self, health: &Health, deps: &Deps) -> Background {
+        let stop = Stop::new();
+        let watch = Watch {
+            loaded: health.register("snapshot loaded"),
+            in_touch: health.register("in touch with the issuer"),
+            replica: self.replica.clone(),
+            freshness: Arc::clone(&self.freshness),
+            gate: self.gate.clone(),
+            checker: self.checker.clone(),
+            measures: Arc::clone(&self.measures),
+            published: Arc::clone(&self.published),
+            clock: Arc::clone(&deps.clock),
+            stop: stop.clone(),
+        };
+        Background { stop, task: tokio::spawn(watch.run()) }
+    }
+}
+
+struct Watch {
+    loaded: Check,
+    in_touch: Check,
+    replica: Replica,
+    freshness: Arc<Freshness>,
+    gate: Gate,
+    checker: Checker,
+    measures: Arc<Measures>,
+    published: Arc<Notify>,
+    clock: Arc<dyn Clock>,
+    stop: Stop,
+}
+
+impl Watch {
+    async fn run(self) {
+        let mut ticks = tokio::time::interval(TICK);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = self.published.notified() => {}
+                () = self.stop.draining() => return,
+            }
+            self.look();
+        }
+    }
+
+    fn look(&self) {
+        let state = self.replica.state();
+        self.loaded.set(state.is_some());
+        self.in_touch.set(self.gate.in_touch());
+        let now = self.clock.monotonic();
+        let unheard = self.freshness.last_heard().map(|heard| now.saturating_sub(heard));
+        self.measures.replica(unheard, state.map_or(0, |state| state.entries()), self.checker.remembered());
+    }
+}
+
+/// The introspector's own token: for the feed, whose audience is the issuer.
+fn token_request(config: &Config) -> Result<TokenRequest, StartError> {
+    let secret = config.sync.secret().ok_or_else(|| internal("there is no client secret"))?;
+    Ok(TokenRequest {
+        client_id: config.sync.client_id.clone(),
+        secret,
+        scopes: vec![reserved::SYNC.to_owned()],
+        audience: config.issuer_url.clone(),
+    })
+}
+
+fn internal(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StartError {
+    StartError::Internal(error.into())
+}

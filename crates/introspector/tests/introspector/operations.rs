@@ -1,0 +1,107 @@
+//! Health, reflection, metrics and stopping.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use http_body_util::BodyExt as _;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use tonic::transport::Channel;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+
+use crate::setting::Setting;
+
+async fn get(setting: &Setting, path: &str) -> (u16, String) {
+    let client = Client::builder(TokioExecutor::new()).build_http::<Body>();
+    let uri = format!("http://{}{path}", setting.running.ops_addr).parse().expect("a URI");
+    let response = client.get(uri).await.expect("an answer");
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await.expect("a body").to_bytes();
+    (status, String::from_utf8(body.to_vec()).expect("text"))
+}
+
+async fn health(setting: &Setting, service: &str) -> ServingStatus {
+    let endpoint = Channel::from_shared(format!("http://{}", setting.running.grpc_addr)).expect("a URI");
+    let request = HealthCheckRequest { service: service.to_owned() };
+    HealthClient::new(endpoint.connect_lazy()).check(request).await.expect("an answer").into_inner().status()
+}
+
+#[tokio::test]
+async fn it_is_ready_once_it_is_synchronized() {
+    let setting = Setting::unsynchronized().await;
+    let (status, body) = get(&setting, "/readyz").await;
+    assert_eq!(status, 503);
+    assert!(body.contains("snapshot loaded") && body.contains("in touch with the issuer"), "{body}");
+    assert_eq!(get(&setting, "/livez").await.0, 200);
+    for service in ["", "tessera.introspection.v1.IntrospectionService"] {
+        assert_eq!(health(&setting, service).await, ServingStatus::NotServing);
+    }
+    setting.issuer.refuse_streams(false);
+    setting.running.wait_ready().await;
+    assert_eq!(get(&setting, "/readyz").await.0, 200);
+    assert_eq!(health(&setting, "").await, ServingStatus::Serving);
+}
+
+#[tokio::test]
+async fn a_stale_introspector_is_not_ready() {
+    let setting = Setting::ready().await;
+    setting.issuer.heartbeats(false);
+    setting.clock.advance(Duration::from_secs(11));
+    let waiting = async {
+        while setting.running.is_ready() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), waiting).await.expect("it notices");
+    assert!(get(&setting, "/readyz").await.1.contains("in touch with the issuer"));
+}
+
+#[tokio::test]
+async fn metrics_count_answers_by_how_they_were_found() {
+    let setting = Setting::ready().await;
+    let token = setting.token();
+    assert!(setting.is_active(&token).await && setting.is_active(&token).await);
+    assert!(!setting.is_active("garbage").await);
+    setting.ask("").await.expect_err("no token");
+    let (_, text) = get(&setting, "/metrics").await;
+    for line in [
+        "tessera_introspections_total{result=\"active\",source=\"signature\"} 1",
+        "tessera_introspections_total{result=\"active\",source=\"cache\"} 1",
+        "tessera_introspections_total{result=\"inactive\",source=\"shape\"} 1",
+        "tessera_introspections_total{result=\"error\",source=\"none\"} 1",
+        "tessera_introspection_duration_seconds_count{source=\"cache\"} 1",
+        "tessera_replica_resyncs_total 1",
+        "tessera_replica_lag_seconds 0",
+        "tessera_build_info{service=\"tessera-introspector\"",
+    ] {
+        assert!(text.contains(line), "{line} is missing from\n{text}");
+    }
+    assert!(!text.contains(&token));
+}
+
+#[tokio::test]
+async fn stopping_takes_leave_of_the_issuer() {
+    let setting = Setting::ready().await;
+    let goodbyes = setting.issuer.inner().goodbyes.clone();
+    let (http, grpc) = (setting.running.http_addr, setting.running.grpc_addr);
+    let stopping = tokio::time::timeout(Duration::from_secs(10), setting.running.shutdown());
+    stopping.await.expect("a stop is bounded in time");
+    let mut said = goodbyes.subscribe();
+    let said = tokio::time::timeout(Duration::from_secs(5), said.wait_for(|count| *count == 1)).await;
+    said.expect("in time").expect("the issuer lives");
+    for addr in [http, grpc] {
+        assert!(tokio::net::TcpStream::connect(addr).await.is_err(), "{addr} is closed");
+    }
+}
+
+#[tokio::test]
+async fn a_taken_port_is_an_error_that_says_what_to_do() {
+    let setting = Setting::ready().await;
+    let mut config = crate::setting::config("http://127.0.0.1:1".to_owned());
+    config.listen.grpc = setting.running.grpc_addr;
+    let started = tessera_introspector::start(config, tessera_introspector::Deps::system()).await;
+    let error = started.expect_err("the port is taken").to_string();
+    assert!(error.contains("choose another port"), "{error}");
+}
