@@ -3,6 +3,7 @@
 //! Every test runs on the databases it names; where PostgreSQL is not installed its cases say so and pass, except in CI.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use base64::Engine as _;
@@ -17,8 +18,28 @@ use tessera_testkit::pair::{Backend, Options, Pair};
 use tessera_testkit::process;
 use tonic::metadata::MetadataValue;
 use tonic::transport::Channel;
-use tonic::{Request, Status};
+use tonic::{Code, Request, Status};
 use tonic_types::StatusExt as _;
+
+/// How long something may take that is bound to come, on a busy machine.
+pub const EVENTUALLY: Duration = Duration::from_secs(30);
+
+/// How often it is looked for.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Looks again and again until there is something to see; an error ends it at once.
+pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
+    let mut looks = tokio::time::interval(LOOK_EVERY);
+    let seen = async {
+        loop {
+            looks.tick().await;
+            if let Some(seen) = look().await? {
+                return Ok(seen);
+            }
+        }
+    };
+    tokio::time::timeout(EVENTUALLY, seen).await.with_context(|| format!("waited in vain: {what}"))?
+}
 
 /// A client that may get tokens, and its secret.
 #[derive(Clone, Debug)]
@@ -166,6 +187,11 @@ pub fn as_client<T>(client: &Client, message: T) -> Result<Request<T>> {
     with_authorization(&client.basic(), message)
 }
 
+/// A gRPC request with a Bearer token.
+pub fn as_bearer<T>(token: &str, message: T) -> Result<Request<T>> {
+    with_authorization(&format!("Bearer {token}"), message)
+}
+
 /// A gRPC request with an `authorization` value.
 pub fn with_authorization<T>(value: &str, message: T) -> Result<Request<T>> {
     let mut request = Request::new(message);
@@ -205,6 +231,17 @@ impl World {
         Ok(issuer)
     }
 
+    /// As [`is_active`](Self::is_active), where the introspector may first have to find its way back: that it cannot tell is
+    /// waited for, and that it tells something else than the issuer is an error.
+    pub async fn is_active_again(&self, token: &str) -> Result<bool> {
+        eventually("the introspector can tell", async || match self.check(token).await {
+            Ok(_) => self.is_active(token).await.map(Some),
+            Err(status) if status.code() == Code::Unavailable => Ok(None),
+            Err(status) => Err(status.into()),
+        })
+        .await
+    }
+
     /// Revokes a token by gRPC, as its client; the revision.
     pub async fn revoke(&self, token: &str) -> Result<String, Status> {
         revoke(self.pair.ports.issuer_grpc, &self.service, token).await
@@ -239,6 +276,11 @@ pub async fn token(issuer: SocketAddr, client: &Client) -> Result<String> {
 /// Checks a token by gRPC.
 pub async fn check(introspector: SocketAddr, caller: &Client, token: &str) -> Result<IntrospectResponse, Status> {
     let channel = channel(introspector).await.map_err(|error| Status::unavailable(error.to_string()))?;
+    check_on(channel, caller, token).await
+}
+
+/// Checks a token over a channel there is.
+pub async fn check_on(channel: Channel, caller: &Client, token: &str) -> Result<IntrospectResponse, Status> {
     let message = IntrospectRequest { token: token.to_owned(), ..IntrospectRequest::default() };
     let request = as_client(caller, message).map_err(|error| Status::internal(error.to_string()))?;
     IntrospectionServiceClient::new(channel).introspect(request).await.map(tonic::Response::into_inner)
@@ -247,6 +289,11 @@ pub async fn check(introspector: SocketAddr, caller: &Client, token: &str) -> Re
 /// Revokes a token by gRPC.
 pub async fn revoke(issuer: SocketAddr, client: &Client, token: &str) -> Result<String, Status> {
     let channel = channel(issuer).await.map_err(|error| Status::unavailable(error.to_string()))?;
+    revoke_on(channel, client, token).await
+}
+
+/// Revokes a token over a channel there is; the revision.
+pub async fn revoke_on(channel: Channel, client: &Client, token: &str) -> Result<String, Status> {
     let message = RevokeTokenRequest { token: token.to_owned(), ..RevokeTokenRequest::default() };
     let request = as_client(client, message).map_err(|error| Status::internal(error.to_string()))?;
     TokenServiceClient::new(channel).revoke_token(request).await.map(|response| response.into_inner().revision)

@@ -14,6 +14,8 @@ pub mod passwords;
 mod report;
 pub mod server;
 mod telemetry;
+#[cfg(test)]
+mod tests;
 mod throttle;
 
 pub use config::Config;

@@ -145,6 +145,16 @@ impl Pair {
     /// # Errors
     /// Where it does not start.
     pub async fn another_introspector(&self) -> Result<(Service, SocketAddr, SocketAddr)> {
+        let (mut service, grpc, http) = self.joining_introspector().await?;
+        service.ready().await?;
+        Ok((service, grpc, http))
+    }
+
+    /// As [`another_introspector`](Self::another_introspector), returning while it still joins.
+    ///
+    /// # Errors
+    /// Where it does not start.
+    pub async fn joining_introspector(&self) -> Result<(Service, SocketAddr, SocketAddr)> {
         let ports = Ports::free()?;
         let text = std::fs::read_to_string(self.folder.path().join("tessera-introspector.toml"))?;
         let text = text
@@ -156,9 +166,7 @@ impl Pair {
         std::fs::write(&file, text)?;
         let arguments = vec!["--config".to_owned(), file.display().to_string()];
         let log = self.folder.path().join(format!("{name}.log"));
-        let mut service =
-            Service::start(binary("tessera-introspector")?, arguments, log, ports.introspector_ops).await?;
-        service.ready().await?;
+        let service = Service::start(binary("tessera-introspector")?, arguments, log, ports.introspector_ops).await?;
         Ok((service, ports.introspector_grpc, ports.introspector_http))
     }
 

@@ -206,6 +206,8 @@ fn serve(bin: &Path, data: &Path, owner: Option<(u32, u32)>, port: u16) -> Resul
     let folder = data.parent().context("the data's folder has a parent")?;
     let mut keeper = command("/bin/sh", data, owner)
         .env("CLUSTER_FOLDER", folder)
+        // Apart from our group: what ends the tests from a terminal must not end the keeper before it has cleaned up.
+        .process_group(0)
         .args(["-c", KEEPER, "keeper"])
         .arg(bin.join("postgres"))
         .args([OsStr::new("-D"), data.as_os_str()])

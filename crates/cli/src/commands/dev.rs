@@ -26,7 +26,7 @@ Examples:
   tessera dev
   tessera dev --data-dir ./data --log-level debug")]
 pub struct Dev {
-    /// Where the database and the key-encryption key are [default: TESSERA_DATA_DIR, else $XDG_DATA_HOME/tessera/dev].
+    /// Where the database and the key-encryption key are.
     #[arg(
         long,
         value_name = "PATH",
@@ -75,9 +75,9 @@ impl Dev {
             ready_after,
         };
         if app.format() == Format::Table {
-            app.console.out(&served.welcome())?
+            app.console.out(&served.welcome())?;
         } else {
-            app.show(&served).map(|_| ())?
+            app.show(&served)?;
         }
         let stopped = serve::terminated().await;
         app.say("Stopping.");
@@ -190,7 +190,7 @@ mod tests {
         }
         for far in ["https://id.example", "http://127.0.0.1.evil.example", "http://127.0.0.1@evil.example", "6400", ""]
         {
-            assert_eq!(require_loopback(far).err().expect(far).reason, "NOT_LOOPBACK", "{far}");
+            assert_eq!(require_loopback(far).expect_err(far).reason, "NOT_LOOPBACK", "{far}");
         }
     }
 

@@ -113,9 +113,10 @@ impl Init {
         };
         self.require_none(setup).await?;
         let administrator = SecretFile::stage(&place(&self.admin_secret_out, ADMINISTRATOR), self.recover)?;
-        let introspector = match self.recover {
-            true => None,
-            false => Some(SecretFile::stage(&place(&self.introspector_secret_out, INTROSPECTOR), false)?),
+        let introspector = if self.recover {
+            None
+        } else {
+            Some(SecretFile::stage(&place(&self.introspector_secret_out, INTROSPECTOR), false)?)
         };
         let secret = setup.administrator(&checked.issuer_audience, self.recover).await.map_err(refused)?;
         let administrator = Credential { client_id: ADMINISTRATOR, secret_file: administrator.keep(&secret)? };

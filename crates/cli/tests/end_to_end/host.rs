@@ -20,7 +20,8 @@ impl Host {
         let data = shell.home.path().join("data");
         fs::create_dir(&data).expect("create");
         let config = shell.home.path().join("issuer.toml");
-        fs::write(&config, format!("data_dir = {data:?}\nissuer_url = \"https://id.example\"\n")).expect("write");
+        fs::write(&config, format!("data_dir = \"{}\"\nissuer_url = \"https://id.example\"\n", data.display()))
+            .expect("write");
         Self { shell, config }
     }
 

@@ -26,15 +26,15 @@ use tonic::service::Routes;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
 /// The issuer's URL in tokens.
-pub const URL: &str = "http://issuer.test";
+pub(crate) const URL: &str = "http://issuer.test";
 
 const HEARTBEAT: Duration = Duration::from_millis(20);
 
 /// The issuer. Clones are handles of the same one.
 #[derive(Clone)]
-pub struct Issuer(Arc<Inner>);
+pub(crate) struct Issuer(Arc<Inner>);
 
-pub struct Inner {
+pub(crate) struct Inner {
     log: Mutex<Log>,
     head: watch::Sender<u64>,
     heartbeats: AtomicBool,
@@ -43,17 +43,17 @@ pub struct Inner {
     /// Whose change ends every stream.
     cut: watch::Sender<u64>,
     raw: broadcast::Sender<WatchResponse>,
-    pub hellos: watch::Sender<Vec<Hello>>,
-    pub acked: watch::Sender<u64>,
-    pub goodbyes: watch::Sender<usize>,
-    pub head_requests: watch::Sender<usize>,
+    pub(crate) hellos: watch::Sender<Vec<Hello>>,
+    pub(crate) acked: watch::Sender<u64>,
+    pub(crate) goodbyes: watch::Sender<usize>,
+    pub(crate) head_requests: watch::Sender<usize>,
     /// One permit per answer to a head request.
-    pub head_answers: Semaphore,
+    pub(crate) head_answers: Semaphore,
     secrets: Mutex<HashMap<String, String>>,
-    pub authentications: AtomicUsize,
+    pub(crate) authentications: AtomicUsize,
     /// One permit per answer to an authentication.
-    pub authentication_answers: Semaphore,
-    pub tokens_issued: AtomicUsize,
+    pub(crate) authentication_answers: Semaphore,
+    pub(crate) tokens_issued: AtomicUsize,
 }
 
 struct Log {
@@ -64,7 +64,7 @@ struct Log {
 const PLENTY: usize = 1 << 20;
 
 impl Issuer {
-    pub fn new(epoch: u64) -> Self {
+    pub(crate) fn new(epoch: u64) -> Self {
         Self(Arc::new(Inner {
             log: Mutex::new(Log { epoch: Epoch(epoch), entries: Vec::new() }),
             head: watch::Sender::new(0),
@@ -85,7 +85,7 @@ impl Issuer {
         }))
     }
 
-    pub fn serve(&self) -> (SocketAddr, Serving, Stop) {
+    pub(crate) fn serve(&self) -> (SocketAddr, Serving, Stop) {
         let routes =
             Routes::new(SyncServiceServer::new(self.clone())).add_service(TokenServiceServer::new(self.clone()));
         let options = Options { stop: Stop::new(), random: Arc::new(SystemRandom) };
@@ -95,7 +95,7 @@ impl Issuer {
     }
 
     /// Appends to the log; the revision of the event.
-    pub fn append(&self, event: Event) -> u64 {
+    pub(crate) fn append(&self, event: Event) -> u64 {
         let mut log = self.0.log.lock().expect("not poisoned");
         let before = log.entries.last().map_or(ChainHash::default(), |entry| entry.hash);
         let revision = log.entries.len() as u64 + 1;
@@ -106,26 +106,26 @@ impl Issuer {
     }
 
     /// Appends and waits until the introspector has confirmed.
-    pub async fn publish(&self, event: Event) -> u64 {
+    pub(crate) async fn publish(&self, event: Event) -> u64 {
         let revision = self.append(event);
         self.confirmed(revision).await;
         revision
     }
 
-    pub async fn confirmed(&self, revision: u64) {
+    pub(crate) async fn confirmed(&self, revision: u64) {
         self.0.acked.subscribe().wait_for(|acked| *acked >= revision).await.expect("the issuer lives");
     }
 
-    pub fn head(&self) -> u64 {
+    pub(crate) fn head(&self) -> u64 {
         *self.0.head.borrow()
     }
 
-    pub fn epoch(&self) -> Epoch {
+    pub(crate) fn epoch(&self) -> Epoch {
         self.0.log.lock().expect("not poisoned").epoch
     }
 
     /// Another log, as after a restore.
-    pub fn restore(&self, epoch: u64, keep: usize) {
+    pub(crate) fn restore(&self, epoch: u64, keep: usize) {
         let mut log = self.0.log.lock().expect("not poisoned");
         log.epoch = Epoch(epoch);
         log.entries.truncate(keep);
@@ -134,40 +134,42 @@ impl Issuer {
     }
 
     /// The log as it would be without its last events, with others in their place.
-    pub fn rewrite(&self, keep: usize, events: Vec<Event>) {
+    pub(crate) fn rewrite(&self, keep: usize, events: Vec<Event>) {
         self.0.log.lock().expect("not poisoned").entries.truncate(keep);
-        events.into_iter().for_each(|event| drop(self.append(event)));
+        for event in events {
+            self.append(event);
+        }
     }
 
-    pub fn heartbeats(&self, on: bool) {
+    pub(crate) fn heartbeats(&self, on: bool) {
         self.0.heartbeats.store(on, Ordering::SeqCst);
     }
 
     /// Whether new entries are sent.
-    pub fn deltas(&self, on: bool) {
+    pub(crate) fn deltas(&self, on: bool) {
         self.0.deltas.store(on, Ordering::SeqCst);
         self.0.head.send_modify(|_| {});
     }
 
-    pub fn refuse_streams(&self, on: bool) {
+    pub(crate) fn refuse_streams(&self, on: bool) {
         self.0.refusing.store(on, Ordering::SeqCst);
     }
 
     /// Ends every stream.
-    pub fn cut(&self) {
+    pub(crate) fn cut(&self) {
         self.0.cut.send_modify(|cuts| *cuts += 1);
     }
 
     /// Sends something as it is.
-    pub fn say(&self, message: WatchResponse) {
+    pub(crate) fn say(&self, message: WatchResponse) {
         self.0.raw.send(message).expect("a stream listens");
     }
 
-    pub fn secret(&self, client: &str, secret: &str) {
+    pub(crate) fn secret(&self, client: &str, secret: &str) {
         self.0.secrets.lock().expect("not poisoned").insert(client.to_owned(), secret.to_owned());
     }
 
-    pub fn inner(&self) -> &Inner {
+    pub(crate) fn inner(&self) -> &Inner {
         &self.0
     }
 

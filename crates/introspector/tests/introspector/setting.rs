@@ -24,38 +24,38 @@ use tonic::{Request, Status};
 use crate::issuer::{Issuer, URL};
 
 /// A resource server and its secret.
-pub const RESOURCE: (&str, &str) = ("demo-resource", "dev-secret");
+pub(crate) const RESOURCE: (&str, &str) = ("demo-resource", "dev-secret");
 
-pub struct Setting {
-    pub issuer: Issuer,
-    pub running: Running,
-    pub clock: Arc<MockClock>,
-    pub key: SigningKey,
+pub(crate) struct Setting {
+    pub(crate) issuer: Issuer,
+    pub(crate) running: Running,
+    pub(crate) clock: Arc<MockClock>,
+    pub(crate) key: SigningKey,
     _serving: Serving,
     _stop: Stop,
 }
 
-pub fn audiences(names: &[&str]) -> Vec<Audience> {
+pub(crate) fn audiences(names: &[&str]) -> Vec<Audience> {
     names.iter().map(|name| name.parse().expect("an audience")).collect()
 }
 
 /// A client's registration: enabled, issuing for `audiences`, introspecting `resources`.
-pub fn client(id: &str, audiences_: &[&str], resources: &[&str]) -> Event {
+pub(crate) fn client(id: &str, audiences_: &[&str], resources: &[&str]) -> Event {
     let state = ClientState { enabled: true, audiences: audiences(audiences_), resources: audiences(resources) };
     Event::ClientChanged { client: id.parse().expect("a client id"), state: Some(state) }
 }
 
-pub fn disabled(id: &str) -> Event {
+pub(crate) fn disabled(id: &str) -> Event {
     let state = ClientState { enabled: false, audiences: Vec::new(), resources: audiences(&["demo-resource"]) };
     Event::ClientChanged { client: id.parse().expect("a client id"), state: Some(state) }
 }
 
-pub fn key_event(key: &SigningKey, state: KeyState) -> Event {
+pub(crate) fn key_event(key: &SigningKey, state: KeyState) -> Event {
     let public_jwk = key.public_jwk().into();
     Event::KeyChanged(KeyFact { key: key.key_id().clone(), algorithm: key.algorithm(), public_jwk, state })
 }
 
-pub fn config(issuer_grpc: String) -> Config {
+pub(crate) fn config(issuer_grpc: String) -> Config {
     Config {
         issuer_url: URL.to_owned(),
         listen: Listen::free_ports(),
@@ -78,20 +78,20 @@ pub fn config(issuer_grpc: String) -> Config {
 
 impl Setting {
     /// Ready, with a key, a client that issues tokens and a resource server.
-    pub async fn ready() -> Self {
+    pub(crate) async fn ready() -> Self {
         let setting = Self::cold().await;
         setting.running.wait_ready().await;
         setting
     }
 
     /// The issuer accepts no stream yet.
-    pub async fn unsynchronized() -> Self {
+    pub(crate) async fn unsynchronized() -> Self {
         let issuer = Issuer::new(1);
         issuer.refuse_streams(true);
         Self::with(issuer).await
     }
 
-    pub async fn cold() -> Self {
+    pub(crate) async fn cold() -> Self {
         Self::with(Issuer::new(1)).await
     }
 
@@ -108,7 +108,7 @@ impl Setting {
         Self { issuer, running, clock, key, _serving: serving, _stop: stop }
     }
 
-    pub fn claims(&self) -> AccessClaims {
+    pub(crate) fn claims(&self) -> AccessClaims {
         let now = self.clock.now();
         AccessClaims {
             profile: ClaimsProfile::Rfc9068,
@@ -127,16 +127,16 @@ impl Setting {
         }
     }
 
-    pub fn sign(&self, claims: &AccessClaims) -> String {
+    pub(crate) fn sign(&self, claims: &AccessClaims) -> String {
         claims.sign(&self.key).expect("signed")
     }
 
-    pub fn token(&self) -> String {
+    pub(crate) fn token(&self) -> String {
         self.sign(&self.claims())
     }
 
     /// A token for calling the introspector, of the resource server.
-    pub fn caller_claims(&self) -> AccessClaims {
+    pub(crate) fn caller_claims(&self) -> AccessClaims {
         AccessClaims {
             subject: RESOURCE.0.to_owned(),
             client: RESOURCE.0.parse().expect("a client id"),
@@ -146,29 +146,29 @@ impl Setting {
         }
     }
 
-    pub fn grpc(&self) -> IntrospectionServiceClient<Channel> {
+    pub(crate) fn grpc(&self) -> IntrospectionServiceClient<Channel> {
         let endpoint = Channel::from_shared(format!("http://{}", self.running.grpc_addr)).expect("a URI");
         IntrospectionServiceClient::new(endpoint.connect_lazy())
     }
 
     /// Introspects as the resource server.
-    pub async fn ask(&self, token: &str) -> Result<IntrospectResponse, Status> {
+    pub(crate) async fn ask(&self, token: &str) -> Result<IntrospectResponse, Status> {
         self.ask_for(IntrospectRequest { token: token.to_owned(), ..IntrospectRequest::default() }).await
     }
 
-    pub async fn ask_for(&self, request: IntrospectRequest) -> Result<IntrospectResponse, Status> {
+    pub(crate) async fn ask_for(&self, request: IntrospectRequest) -> Result<IntrospectResponse, Status> {
         self.grpc()
             .introspect(authorized(&basic(RESOURCE.0, RESOURCE.1), request))
             .await
             .map(tonic::Response::into_inner)
     }
 
-    pub async fn is_active(&self, token: &str) -> bool {
+    pub(crate) async fn is_active(&self, token: &str) -> bool {
         self.ask(token).await.expect("an answer").active
     }
 
     /// Asks until the answer is what the test waits for.
-    pub async fn until(&self, token: &str, wanted: impl Fn(&Result<IntrospectResponse, Status>) -> bool) {
+    pub(crate) async fn until(&self, token: &str, wanted: impl Fn(&Result<IntrospectResponse, Status>) -> bool) {
         let asking = async {
             while !wanted(&self.ask(token).await) {
                 tokio::task::yield_now().await;
@@ -178,25 +178,25 @@ impl Setting {
     }
 }
 
-pub fn basic(id: &str, secret: &str) -> String {
+pub(crate) fn basic(id: &str, secret: &str) -> String {
     format!("Basic {}", STANDARD.encode(format!("{id}:{secret}")))
 }
 
-pub fn authorized<T>(authorization: &str, message: T) -> Request<T> {
+pub(crate) fn authorized<T>(authorization: &str, message: T) -> Request<T> {
     let mut request = Request::new(message);
     let value: AsciiMetadataValue = authorization.parse().expect("a header value");
     request.metadata_mut().insert("authorization", value);
     request
 }
 
-pub fn revoked(claims: &AccessClaims) -> Event {
+pub(crate) fn revoked(claims: &AccessClaims) -> Event {
     Event::TokenRevoked { token: claims.token, expires: claims.expires }
 }
 
 /// The reason in the status's `ErrorInfo`.
-pub fn reason(status: &Status) -> String {
+pub(crate) fn reason(status: &Status) -> String {
     use tonic_types::StatusExt as _;
     status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
 }
 
-pub const LONG_AGO: Timestamp = Timestamp(1_000_000_000);
+pub(crate) const LONG_AGO: Timestamp = Timestamp(1_000_000_000);

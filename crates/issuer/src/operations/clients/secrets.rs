@@ -57,7 +57,9 @@ pub async fn rotate_secret(
     }
     tx.clients().expire_secrets(id, now.plus(overlap)).await?;
     let secret = PresentedSecret::generate(&*cx.random);
-    let kept = StoredSecret { expires, ..stored(cx, SecretHash::Fast(secret.fast_hash()), true) };
+    // A second apart at least, so that of two rotations within one it is known which came later.
+    let created = secrets.iter().map(|s| Timestamp(s.created.0 + 1)).fold(now, Timestamp::max);
+    let kept = StoredSecret { created, expires, ..stored(cx, SecretHash::Fast(secret.fast_hash()), true) };
     tx.clients().insert_secret(id, &kept).await?;
     // The state is the same; the higher revision makes introspectors forget credentials they remember.
     tx.record(changed(&client));

@@ -1,0 +1,103 @@
+//! Revoking.
+
+use rstest::rstest;
+use tessera_check::{AudienceRule, Verdict};
+use tessera_types::{Audience, ErrorCode, Failure as _};
+
+use super::{Backend, TestIssuer, presented, token_request};
+use crate::grants;
+use crate::operations::revoke::{Authority, RevokeError, revoke};
+
+fn is_active(issuer: &TestIssuer, token: &str) -> bool {
+    let audience: Audience = "demo-resource".parse().expect("an audience");
+    let rule = AudienceRule { resources: std::slice::from_ref(&audience), only: None };
+    matches!(issuer.cx().checker.check(token, rule), Ok(Verdict::Active(_)))
+}
+
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test(flavor = "multi_thread")]
+async fn repeating_a_revocation_waits_for_the_recorded_revision(#[case] backend: Backend) {
+    let Some(issuer) = TestIssuer::start(backend).await else { return };
+    let cx = issuer.cx();
+    let secret = issuer.client("c", None).await.secret.expect("generated");
+    let token = grants::issue(cx, token_request("c", &secret)).await.expect("issued").access_token;
+    assert!(is_active(&issuer, &token));
+    let as_client = || Authority::Client(presented("c", Some(secret.clone())));
+    let all = futures::future::join_all((0..16).map(|_| revoke(cx, as_client(), &token))).await;
+    let revisions: Vec<_> = all.into_iter().map(|r| r.expect("revoked")).collect();
+    assert!(revisions.iter().all(|r| *r == revisions[0]), "one event, whoever asked: {revisions:?}");
+    assert!(!is_active(&issuer, &token));
+    assert_eq!(revoke(cx, Authority::Administrator, &token).await.expect("revoked"), revisions[0]);
+}
+
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test(flavor = "multi_thread")]
+async fn many_revocations_at_once_are_all_kept(#[case] backend: Backend) {
+    let Some(issuer) = TestIssuer::start(backend).await else { return };
+    let cx = issuer.cx();
+    let secret = issuer.client("c", None).await.secret.expect("generated");
+    let mut tokens = Vec::new();
+    for _ in 0..300 {
+        tokens.push(grants::issue(cx, token_request("c", &secret)).await.expect("issued").access_token);
+    }
+    let before = issuer.head().await;
+    let revoking = tokens.iter().map(|token| revoke(cx, Authority::Administrator, token));
+    for revoked in futures::future::join_all(revoking).await {
+        revoked.expect("revoked");
+    }
+    assert_eq!(issuer.head().await, before + 300);
+    assert!(tokens.iter().all(|token| !is_active(&issuer, token)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_clients_token_stays_active() {
+    let Some(issuer) = TestIssuer::start(Backend::Sqlite).await else { return };
+    let cx = issuer.cx();
+    let mine = issuer.client("mine", None).await.secret.expect("generated");
+    let yours = issuer.client("yours", None).await.secret.expect("generated");
+    let token = grants::issue(cx, token_request("mine", &mine)).await.expect("issued").access_token;
+    let error = revoke(cx, Authority::Client(presented("yours", Some(yours))), &token).await.expect_err("refused");
+    assert!(matches!(error, RevokeError::NotYours));
+    assert!(is_active(&issuer, &token));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_token_is_revoked_all_the_same() {
+    let Some(issuer) = TestIssuer::start(Backend::Sqlite).await else { return };
+    let cx = issuer.cx();
+    let secret = issuer.client("c", None).await.secret.expect("generated");
+    let token = grants::issue(cx, token_request("c", &secret)).await.expect("issued").access_token;
+    let before = issuer.head().await;
+    issuer.clock.advance(super::A_DAY);
+    revoke(cx, Authority::Administrator, &token).await.expect("revoked");
+    assert_eq!(issuer.head().await, before + 1, "a clock that runs ahead must not skip a revocation");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn garbage_is_nothing_to_revoke() {
+    let Some(issuer) = TestIssuer::start(Backend::Sqlite).await else { return };
+    let before = issuer.head().await;
+    for garbage in ["x", "a.b.c", "", "é", &"x".repeat(20_000)] {
+        revoke(issuer.cx(), Authority::Administrator, garbage).await.expect("nothing to do");
+    }
+    assert_eq!(issuer.head().await, before);
+}
+
+/// Fosite hid a storage error once, and a revocation "succeeded" (CVE-2020-15223).
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_database_is_never_a_successful_revocation(#[case] backend: Backend) {
+    let Some(issuer) = TestIssuer::start(backend).await else { return };
+    let cx = issuer.cx();
+    let secret = issuer.client("c", None).await.secret.expect("generated");
+    let token = grants::issue(cx, token_request("c", &secret)).await.expect("issued").access_token;
+    cx.store.close().await;
+    let error = revoke(cx, Authority::Administrator, &token).await.expect_err("never OK");
+    assert_eq!(error.code(), ErrorCode::TemporarilyUnavailable, "{error:?}");
+}
