@@ -9,6 +9,7 @@ pub use sea_orm_migration::{MigratorTrait, SchemaManager, seaql_migrations};
 mod m20261001_000001_clients;
 mod m20261001_000002_keys;
 mod m20261001_000003_log;
+mod m20261121_000004_holders;
 mod words;
 
 /// Every migration, in the order in which they are applied.
@@ -22,6 +23,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261001_000001_clients::Migration),
             Box::new(m20261001_000002_keys::Migration),
             Box::new(m20261001_000003_log::Migration),
+            Box::new(m20261121_000004_holders::Migration),
         ]
     }
 }

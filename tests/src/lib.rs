@@ -2,6 +2,9 @@
 //!
 //! Every test runs on the databases it names; where PostgreSQL is not installed its cases say so and pass, except in CI.
 
+pub mod refusal;
+pub mod shared;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 

@@ -109,7 +109,7 @@ impl AccessClaims {
             sub: if legacy { self.user().unwrap_or_default() } else { &self.subject },
             aud,
             client_id: self.client.as_str(),
-            scope: (legacy || !self.scopes.is_empty()).then(|| self.scopes.to_string()),
+            scope: self.scopes.to_string(),
             scopes: legacy.then(|| self.scopes.iter().map(Scope::as_str).collect()),
             iat: self.issued.0,
             nbf: self.not_before.0,
@@ -158,8 +158,7 @@ struct WireClaims<'a> {
     sub: &'a str,
     aud: OneOrMany<'a>,
     client_id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    scope: Option<String>,
+    scope: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     scopes: Option<Vec<&'a str>>,
     iat: i64,

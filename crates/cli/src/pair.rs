@@ -140,7 +140,7 @@ async fn introspector(
             client_id: INTROSPECTOR.to_owned(),
             client_secret_file: None,
             client_secret: Some(secret.expose().to_owned()),
-            max_staleness: Duration::from_secs(10),
+            max_staleness: Duration::from_secs(5),
             name: "tessera-dev".to_owned(),
         },
         introspection: Introspection::default(),

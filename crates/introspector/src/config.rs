@@ -127,7 +127,7 @@ fn issuer_grpc() -> String {
 }
 
 fn max_staleness() -> Duration {
-    Duration::from_secs(10)
+    Duration::from_secs(5)
 }
 
 fn host_name() -> String {
@@ -165,7 +165,7 @@ mod tests {
         let config = from(LEAST).expect("valid");
         assert_eq!(config.listen.grpc.port(), 6501);
         assert_eq!(config.sync.issuer_grpc, "http://127.0.0.1:6401");
-        assert_eq!(config.sync.max_staleness, Duration::from_secs(10));
+        assert_eq!(config.sync.max_staleness, Duration::from_secs(5));
         assert_eq!(config.introspection.audience, "tessera-introspector");
     }
 

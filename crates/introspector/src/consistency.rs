@@ -169,3 +169,25 @@ impl Gate {
         if self.in_touch() { Ok(()) } else { Err(NotFresh::OutOfTouch) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_callers_deadline_bounds_its_waits_and_leaves_time_to_answer() {
+        let bound = |timeout| Waits::new(timeout, Duration::from_secs(2)).bound;
+        assert_eq!(bound(None), Duration::from_secs(2));
+        assert_eq!(bound(Some(Duration::from_secs(10))), Duration::from_secs(9));
+        assert_eq!(bound(Some(Duration::from_millis(10))), Duration::from_millis(9));
+        assert_eq!(bound(Some(Duration::MAX)), LONGEST_WAIT.mul_f64(0.9));
+    }
+
+    #[tokio::test]
+    async fn the_bound_is_of_all_waits_together() {
+        let mut waits = Waits::new(None, Duration::from_millis(20));
+        assert_eq!(waits.within(std::future::pending::<()>()).await, None);
+        assert_eq!(waits.within(tokio::time::sleep(Duration::from_millis(10))).await, None, "nothing is left");
+        assert_eq!(waits.within(std::future::ready(1)).await, Some(1), "what is there already is no wait");
+    }
+}

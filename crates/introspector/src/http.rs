@@ -77,7 +77,7 @@ fn question(form: &mut Form) -> Result<Question, IntrospectError> {
 
 /// The members of RFC 7662 section 2.2; `allowed` and `missing_scopes` only where scopes were asked for.
 #[derive(Serialize)]
-struct Active<'a> {
+struct Members<'a> {
     active: bool,
     scope: String,
     client_id: &'a str,
@@ -114,7 +114,7 @@ fn answer(outcome: &Outcome, question: &Question) -> Response {
             let claims = verified.claims();
             let mut aud: Vec<&str> = claims.aud().collect();
             let asked = !question.all_of.is_empty();
-            axum::Json(Active {
+            axum::Json(Members {
                 active: true,
                 scope: claims.scopes.to_string(),
                 client_id: claims.client.as_str(),

@@ -159,7 +159,17 @@ impl Failure for ClientAuthError {
 /// # Errors
 /// `Refused` whatever was wrong with the credential; `Throttled` after too many failures.
 pub async fn authenticate(cx: &Context, presented: &PresentedClient) -> Result<AuthenticatedClient, ClientAuthError> {
+    let too_many = cx.throttle.admit(&presented.id, presented.from).err();
+    // A secret of our making cannot be guessed and costs a fast hash. It is always looked at: otherwise failing under a client's
+    // name would lock the client out.
+    let may_be_guessed = presented.secret.as_ref().is_none_or(|secret| secret.shape() == SecretShape::Chosen);
+    if let (Some(TooMany(wait)), true) = (&too_many, may_be_guessed) {
+        return Err(ClientAuthError::Throttled(*wait));
+    }
     let result = authenticate_once(cx, presented).await;
+    if let (Err(ClientAuthError::Refused(_)), Some(TooMany(wait))) = (&result, too_many) {
+        return Err(ClientAuthError::Throttled(wait));
+    }
     if let Err(ClientAuthError::Refused(refusal)) = &result {
         cx.throttle.failed(&presented.id, presented.from);
         cx.telemetry.client_auth_failure(presented.method);
@@ -169,7 +179,6 @@ pub async fn authenticate(cx: &Context, presented: &PresentedClient) -> Result<A
 }
 
 async fn authenticate_once(cx: &Context, presented: &PresentedClient) -> Result<AuthenticatedClient, ClientAuthError> {
-    cx.throttle.admit(&presented.id, presented.from).map_err(|TooMany(wait)| ClientAuthError::Throttled(wait))?;
     // Before anything is read: what is read may be newer than this, never older.
     let rev = cx.replica.position().ok_or(ClientAuthError::NotReady)?.revision();
     let found = match presented.id.parse::<ClientId>() {

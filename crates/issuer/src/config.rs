@@ -173,7 +173,11 @@ pub fn load(file: Option<PathBuf>) -> Result<Config, ConfigErrors> {
         Some(file) => Sources::new().file(file),
         None => Sources::new(),
     };
-    let config: Config = tessera_kit::config::load(&sources.environment())?;
+    let mut config: Config = tessera_kit::config::load(&sources.environment())?;
+    // Not a key of the introspector's too, and so not one of `load`'s.
+    if let Some(folder) = std::env::var_os("TESSERA_DATA_DIR").filter(|folder| !folder.is_empty()) {
+        config.data_dir = folder.into();
+    }
     config.check()?;
     Ok(config)
 }

@@ -13,7 +13,7 @@ use tessera_api::admin::v1::scope_service_server::ScopeServiceServer;
 use tessera_api::oauth::v1::token_service_server::TokenServiceServer;
 use tessera_api::sync::v1::sync_service_server::SyncServiceServer;
 use tessera_check::{Checker, CheckerOptions};
-use tessera_keys::{Kek, KekError, SigningKey};
+use tessera_keys::{Kek, KekError};
 use tessera_kit::health::{Check, Health};
 use tessera_kit::metrics::Metrics;
 use tessera_kit::ops;
@@ -177,7 +177,21 @@ pub async fn start(config: Config, deps: Deps, options: StartOptions) -> Result<
         Publication::open(store.clone(), replica.clone(), Arc::clone(&deps.clock), telemetry.barrier.clone()).await?;
     let background = CancellationToken::new();
     tokio::spawn(task.run(background.clone()));
-    let cx = context(&config, &checked, &deps, store, replica, publication, signer, passwords, telemetry, cores);
+    let checking = CheckerOptions { cores, ..CheckerOptions::default() };
+    let cx = Context::new(Parts {
+        checker: Checker::new(replica.clone(), checked.issuer_url.clone(), checking, Arc::clone(&deps.clock)),
+        policy: policy(&config, &checked),
+        signer: ArcSwapOption::from_pointee(signer),
+        remembered: RememberedSecrets::new(&*deps.random),
+        throttle: FailureThrottle::new(Arc::clone(&deps.clock)),
+        clock: Arc::clone(&deps.clock),
+        random: Arc::clone(&deps.random),
+        store,
+        replica,
+        publication,
+        passwords,
+        telemetry,
+    });
 
     let health = Health::new();
     watch_readiness(&cx, &health, &background);
@@ -197,43 +211,15 @@ fn make_data_dir(path: &Path) -> Result<(), StartError> {
     made.map_err(|source| StartError::DataDir { path: path.to_owned(), source })
 }
 
-#[allow(clippy::too_many_arguments, reason = "puts the parts together, once")]
-fn context(
-    config: &Config,
-    checked: &Checked,
-    deps: &Deps,
-    store: Database,
-    replica: Replica,
-    publication: Publication,
-    signer: SigningKey,
-    passwords: Passwords,
-    telemetry: Telemetry,
-    cores: usize,
-) -> Context {
-    let options = CheckerOptions { cores, ..CheckerOptions::default() };
-    let checker = Checker::new(replica.clone(), checked.issuer_url.clone(), options, Arc::clone(&deps.clock));
-    let policy = Policy {
+fn policy(config: &Config, checked: &Checked) -> Policy {
+    Policy {
         issuer_url: checked.issuer_url.clone(),
         issuer_audience: checked.issuer_audience.clone(),
         introspection_audience: checked.introspection_audience.clone(),
         default_audience: checked.default_audience.clone(),
         access_ttl: config.tokens.access_ttl,
         confirm_within: config.sync.confirm_within,
-    };
-    Context::new(Parts {
-        clock: Arc::clone(&deps.clock),
-        random: Arc::clone(&deps.random),
-        store,
-        replica,
-        checker,
-        publication,
-        signer: ArcSwapOption::from_pointee(signer),
-        passwords,
-        remembered: RememberedSecrets::new(&*deps.random),
-        throttle: FailureThrottle::new(Arc::clone(&deps.clock)),
-        telemetry,
-        policy,
-    })
+    }
 }
 
 async fn routes(cx: &Context, health: &Health, stop: &Stop) -> Result<Routes, StartError> {

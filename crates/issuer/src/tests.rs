@@ -33,7 +33,8 @@ enum Backend {
 struct TestIssuer {
     running: Running,
     clock: Arc<MockClock>,
-    _folder: TempDir,
+    config: Config,
+    folder: TempDir,
 }
 
 impl TestIssuer {
@@ -53,9 +54,21 @@ impl TestIssuer {
         // The smallest key to make: these tests are not about it.
         config.tokens.signing_alg = "EdDSA".to_owned();
         let clock = Arc::new(MockClock::default());
-        let deps = Deps { clock: Arc::clone(&clock) as Arc<dyn Clock>, random: Arc::new(SeededRandom::new(7)) };
-        let running = start(config, deps, StartOptions::default()).await.expect("starts");
-        Some(Self { running, clock, _folder: folder })
+        let running = Self::run(&config, &clock, 7).await;
+        Some(Self { running, clock, config, folder })
+    }
+
+    /// Stops it and starts another process's worth on the same database.
+    async fn restart(self) -> Self {
+        let Self { running, clock, config, folder } = self;
+        running.shutdown().await;
+        let running = Self::run(&config, &clock, 8).await;
+        Self { running, clock, config, folder }
+    }
+
+    async fn run(config: &Config, clock: &Arc<MockClock>, seed: u64) -> Running {
+        let deps = Deps { clock: Arc::clone(clock) as Arc<dyn Clock>, random: Arc::new(SeededRandom::new(seed)) };
+        start(config.clone(), deps, StartOptions::default()).await.expect("starts")
     }
 
     fn cx(&self) -> &Context {

@@ -7,6 +7,7 @@
 mod call;
 mod connection;
 pub mod deadline;
+mod linger;
 mod listener;
 pub mod reflection;
 mod server;

@@ -180,6 +180,12 @@ impl Barrier {
         self.holders.values().map(|holder| holder.acked).min().unwrap_or(u64::MAX)
     }
 
+    /// Whether a replica counts, connected or gone without goodbye.
+    #[must_use]
+    pub fn counts(&self, replica: ReplicaId) -> bool {
+        self.holders.contains_key(&replica)
+    }
+
     /// How many holders count, whether connected or gone without goodbye.
     #[must_use]
     pub fn holders(&self) -> usize {

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use crate::clients::Clients;
 use crate::entities::log_head;
 use crate::error::StoreError;
+use crate::holders::Holders;
 use crate::keys::Keys;
 use crate::log::{self, WholeLog};
 use crate::options::{ConnectError, DatabaseOptions, Kind};
@@ -86,6 +87,12 @@ impl Database {
     #[must_use]
     pub fn keys(&self) -> Keys<'_> {
         Keys::new((&self.shared.reader).into())
+    }
+
+    /// Reads and writes holders.
+    #[must_use]
+    pub fn holders(&self) -> Holders<'_> {
+        Holders::new(&self.shared.reader, &self.shared.writer)
     }
 
     /// Reads the log.

@@ -3,6 +3,7 @@
 
 pub mod client;
 pub mod client_secret;
+pub mod holder;
 pub mod log_event;
 pub mod log_fact;
 pub mod log_head;

@@ -65,15 +65,9 @@ impl Ports {
     /// # Errors
     /// Where there are none.
     pub fn free() -> Result<Self> {
-        let [a, b, c, d, e, f] = free_ports()?.map(|port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
-        Ok(Self {
-            issuer_http: a,
-            issuer_grpc: b,
-            issuer_ops: c,
-            introspector_http: d,
-            introspector_grpc: e,
-            introspector_ops: f,
-        })
+        let [issuer_http, issuer_grpc, issuer_ops, introspector_http, introspector_grpc, introspector_ops] =
+            free_ports()?.map(|port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        Ok(Self { issuer_http, issuer_grpc, issuer_ops, introspector_http, introspector_grpc, introspector_ops })
     }
 
     /// The issuer's URL.
@@ -92,7 +86,13 @@ impl Pair {
     /// # Errors
     /// Where something does not start.
     pub async fn start(backend: Backend, options: &Options) -> Result<Option<Self>> {
-        let Some(url) = database_url(backend)? else { return Ok(None) };
+        let url = match backend {
+            Backend::Sqlite => None,
+            Backend::Postgres => match Cluster::shared()? {
+                Some(cluster) => Some(cluster.create_database()?),
+                None => return Ok(None),
+            },
+        };
         let folder = TempDir::new()?;
         let ports = Ports::free()?;
         write_configuration(folder.path(), &ports, url.as_deref(), options)?;
@@ -178,16 +178,6 @@ impl Pair {
 
     fn administrator_secret_file(&self) -> PathBuf {
         self.folder.path().join("administrator.secret")
-    }
-}
-
-fn database_url(backend: Backend) -> Result<Option<Option<String>>> {
-    match backend {
-        Backend::Sqlite => Ok(Some(None)),
-        Backend::Postgres => match Cluster::shared()? {
-            Some(cluster) => Ok(Some(Some(cluster.create_database()?))),
-            None => Ok(None),
-        },
     }
 }
 

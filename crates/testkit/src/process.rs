@@ -22,12 +22,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// # Errors
 /// Where they have not been built.
 pub fn binary(name: &str) -> Result<PathBuf> {
-    let folder = match std::env::var_os("TESSERA_BIN_DIR") {
-        Some(folder) => PathBuf::from(folder),
-        None => {
-            let test = std::env::current_exe()?;
-            test.ancestors().nth(2).context("the test is not in a target folder")?.to_owned()
-        }
+    let folder = if let Some(folder) = std::env::var_os("TESSERA_BIN_DIR") {
+        PathBuf::from(folder)
+    } else {
+        let test = std::env::current_exe()?;
+        test.ancestors().nth(2).context("the test is not in a target folder")?.to_owned()
     };
     let path = folder.join(name);
     if path.is_file() {

@@ -43,7 +43,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("tessera-testkit", &["tessera-types"]),
-    ("tessera-tests", &["tessera-types", "tessera-api", "tessera-keys"]),
+    ("tessera-tests", &["tessera-types", "tessera-api", "tessera-keys", "tessera-testkit"]),
     (
         "tessera-benches",
         &["tessera-types", "tessera-api", "tessera-keys", "tessera-ledger", "tessera-check", "tessera-testkit"],

@@ -1,5 +1,6 @@
 //! Following the log, losing it, and saying so.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tessera_api::introspection::v1::consistency::Requirement;
@@ -45,9 +46,7 @@ async fn out_of_touch_for_too_long_is_unavailable_and_comes_back() {
     let setting = Setting::ready().await;
     let token = setting.token();
     assert!(setting.is_active(&token).await);
-    setting.issuer.heartbeats(false);
-    setting.issuer.refuse_streams(true);
-    setting.issuer.cut();
+    setting.issuer.partition().await;
     setting.clock.advance(Duration::from_secs(10));
     assert!(setting.is_active(&token).await, "ten seconds are allowed");
     setting.clock.advance(Duration::from_millis(1));
@@ -55,7 +54,6 @@ async fn out_of_touch_for_too_long_is_unavailable_and_comes_back() {
         let error = setting.ask(token).await.expect_err("out of touch");
         assert_eq!((error.code(), reason(&error).as_str()), (Code::Unavailable, "OUT_OF_TOUCH"));
     }
-    setting.issuer.heartbeats(true);
     setting.issuer.refuse_streams(false);
     setting.until(&token, is_active).await;
 }
@@ -66,8 +64,10 @@ async fn a_broken_stream_is_resumed_where_it_ended() {
     let claims = setting.claims();
     let token = setting.sign(&claims);
     assert!(setting.is_active(&token).await);
-    setting.issuer.cut();
-    setting.issuer.publish(revoked(&claims)).await;
+    setting.issuer.partition().await;
+    let revision = setting.issuer.append(revoked(&claims));
+    setting.issuer.refuse_streams(false);
+    setting.issuer.confirmed(revision).await;
     assert!(!setting.is_active(&token).await);
     let hellos = hellos(&setting);
     assert_eq!(hellos[0], None);
@@ -89,9 +89,12 @@ async fn a_restored_log_is_loaded_anew_and_its_older_tokens_wait() {
 #[tokio::test]
 async fn a_rewritten_log_is_noticed_by_its_hash() {
     let setting = Setting::ready().await;
+    setting.issuer.deltas(false);
     setting.issuer.rewrite(2, vec![client("another", &[], &[]), client(RESOURCE.0, &[], &["demo-resource"])]);
     setting.issuer.cut();
     setting.issuer.confirmed(4).await;
+    assert_eq!(hellos(&setting)[1].map(|position| position.revision), Some(3));
+    assert_eq!(setting.issuer.inner().snapshots.load(Ordering::SeqCst), 2);
     assert!(setting.is_active(&setting.token()).await);
 }
 
@@ -148,7 +151,7 @@ async fn a_token_whose_revision_does_not_come_is_unavailable_within_the_deadline
 
     let message = IntrospectRequest { token, ..IntrospectRequest::default() };
     let mut request = authorized(&basic(RESOURCE.0, RESOURCE.1), message);
-    request.set_timeout(Duration::from_millis(100));
+    request.set_timeout(Duration::from_secs(2));
     let error = setting.grpc().introspect(request).await.expect_err("behind");
     assert_eq!((error.code(), reason(&error).as_str()), (Code::Unavailable, "REPLICA_BEHIND"));
 }

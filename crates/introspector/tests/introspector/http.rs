@@ -230,9 +230,7 @@ async fn out_of_touch_is_503_and_never_inactive() {
     let setting = Setting::ready().await;
     let token = setting.token();
     assert_eq!(ask(&setting, Some(&resource()), format!("token={token}")).await.status, 200);
-    setting.issuer.heartbeats(false);
-    setting.issuer.refuse_streams(true);
-    setting.issuer.cut();
+    setting.issuer.partition().await;
     setting.clock.advance(Duration::from_secs(11));
     for token in [token.as_str(), "garbage"] {
         let answer = ask(&setting, Some(&resource()), format!("token={token}")).await;

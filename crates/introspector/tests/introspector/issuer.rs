@@ -37,7 +37,6 @@ pub(crate) struct Issuer(Arc<Inner>);
 pub(crate) struct Inner {
     log: Mutex<Log>,
     head: watch::Sender<u64>,
-    heartbeats: AtomicBool,
     deltas: AtomicBool,
     refusing: AtomicBool,
     /// Whose change ends every stream.
@@ -45,6 +44,8 @@ pub(crate) struct Inner {
     raw: broadcast::Sender<WatchResponse>,
     pub(crate) hellos: watch::Sender<Vec<Hello>>,
     pub(crate) acked: watch::Sender<u64>,
+    refused: watch::Sender<usize>,
+    pub(crate) snapshots: AtomicUsize,
     pub(crate) goodbyes: watch::Sender<usize>,
     pub(crate) head_requests: watch::Sender<usize>,
     /// One permit per answer to a head request.
@@ -68,13 +69,14 @@ impl Issuer {
         Self(Arc::new(Inner {
             log: Mutex::new(Log { epoch: Epoch(epoch), entries: Vec::new() }),
             head: watch::Sender::new(0),
-            heartbeats: AtomicBool::new(true),
             deltas: AtomicBool::new(true),
             refusing: AtomicBool::new(false),
             cut: watch::Sender::new(0),
             raw: broadcast::Sender::new(16),
             hellos: watch::Sender::default(),
             acked: watch::Sender::new(0),
+            refused: watch::Sender::new(0),
+            snapshots: AtomicUsize::new(0),
             goodbyes: watch::Sender::new(0),
             head_requests: watch::Sender::new(0),
             head_answers: Semaphore::new(PLENTY),
@@ -113,7 +115,9 @@ impl Issuer {
     }
 
     pub(crate) async fn confirmed(&self, revision: u64) {
-        self.0.acked.subscribe().wait_for(|acked| *acked >= revision).await.expect("the issuer lives");
+        let mut acked = self.0.acked.subscribe();
+        let waiting = tokio::time::timeout(Duration::from_secs(20), acked.wait_for(|acked| *acked >= revision));
+        waiting.await.expect("it is confirmed in time").expect("the issuer lives");
     }
 
     pub(crate) fn head(&self) -> u64 {
@@ -141,10 +145,6 @@ impl Issuer {
         }
     }
 
-    pub(crate) fn heartbeats(&self, on: bool) {
-        self.0.heartbeats.store(on, Ordering::SeqCst);
-    }
-
     /// Whether new entries are sent.
     pub(crate) fn deltas(&self, on: bool) {
         self.0.deltas.store(on, Ordering::SeqCst);
@@ -158,6 +158,16 @@ impl Issuer {
     /// Ends every stream.
     pub(crate) fn cut(&self) {
         self.0.cut.send_modify(|cuts| *cuts += 1);
+    }
+
+    /// Ends every stream and accepts no other; returns when the introspector has noticed, so that nothing it heard before is
+    /// still on its way.
+    pub(crate) async fn partition(&self) {
+        self.refuse_streams(true);
+        let mut refused = self.0.refused.subscribe();
+        refused.mark_unchanged();
+        self.cut();
+        tokio::time::timeout(Duration::from_secs(20), refused.changed()).await.expect("in time").expect("it lives");
     }
 
     /// Sends something as it is.
@@ -216,21 +226,23 @@ impl Issuer {
             heartbeat_interval: Duration::from_secs(1),
         };
         send(Say::Welcome(welcome)).await;
-        let mut sent = match (resumes, hello.position) {
-            (true, Some(own)) => own.revision,
-            _ => {
-                let snapshot = self.snapshot();
-                for chunk in snapshot_chunks(&snapshot, 2) {
-                    send(Say::Snapshot(chunk)).await;
-                }
-                snapshot.position.revision
+        let mut last = if let Some(own) = hello.position.filter(|_| resumes) {
+            // Who stands there has it visible: as good as an ack.
+            self.0.acked.send_replace(own.revision);
+            own.revision
+        } else {
+            self.0.snapshots.fetch_add(1, Ordering::SeqCst);
+            let snapshot = self.snapshot();
+            for chunk in snapshot_chunks(&snapshot, 2) {
+                send(Say::Snapshot(chunk)).await;
             }
+            snapshot.position.revision
         };
         send(Say::Heartbeat { revision: self.head() }).await;
         let mut ticks = tokio::time::interval(HEARTBEAT);
         loop {
             if self.0.deltas.load(Ordering::SeqCst) {
-                sent = self.send_entries(sent, &say).await;
+                last = self.send_entries(last, &say).await;
             }
             tokio::select! {
                 _ = cuts.changed() => {
@@ -239,11 +251,7 @@ impl Issuer {
                 }
                 Ok(message) = raw.recv() => drop(say.send(Ok(message)).await),
                 _ = heads.changed() => {}
-                _ = ticks.tick() => {
-                    if self.0.heartbeats.load(Ordering::SeqCst) {
-                        send(Say::Heartbeat { revision: sent }).await;
-                    }
-                }
+                _ = ticks.tick() => drop(send(Say::Heartbeat { revision: last }).await),
                 message = said.next() => {
                     let Some(Ok(message)) = message else { return };
                     self.heard(message, &say);
@@ -287,6 +295,7 @@ impl SyncService for Issuer {
 
     async fn watch(&self, request: Request<Streaming<WatchRequest>>) -> Result<Response<Self::WatchStream>, Status> {
         if self.0.refusing.load(Ordering::SeqCst) {
+            self.0.refused.send_modify(|count| *count += 1);
             return Err(Status::unavailable("refusing"));
         }
         let bearer = request.metadata().get("authorization").and_then(|v| v.to_str().ok());

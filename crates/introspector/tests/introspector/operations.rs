@@ -47,7 +47,7 @@ async fn it_is_ready_once_it_is_synchronized() {
 #[tokio::test]
 async fn a_stale_introspector_is_not_ready() {
     let setting = Setting::ready().await;
-    setting.issuer.heartbeats(false);
+    setting.issuer.partition().await;
     setting.clock.advance(Duration::from_secs(11));
     let waiting = async {
         while setting.running.is_ready() {

@@ -27,7 +27,7 @@ impl ClientService for ClientAdministration {
     ) -> Result<Response<api::CreateClientResponse>, Status> {
         access::allow(&self.0, &request, WRITE).await?;
         let request = request.into_inner();
-        let draft = draft(request.client.unwrap_or_default())?;
+        let draft = draft(&request.client.unwrap_or_default())?;
         let imported = imported(request.client_secret)?;
         let created = clients::create(&self.0, draft, imported).await.map_err(|error| access::refused(&error))?;
         Ok(Response::new(api::CreateClientResponse {
@@ -74,7 +74,7 @@ impl ClientService for ClientAdministration {
         let wanted = request.client.unwrap_or_default();
         let id = id(&wanted.client_id)?;
         let etag = etag(&wanted.etag)?;
-        let patch = patch(wanted, &request.update_mask.unwrap_or_default().paths)?;
+        let patch = patch(&wanted, &request.update_mask.unwrap_or_default().paths)?;
         let changed = clients::update(&self.0, &id, etag, patch).await.map_err(|error| access::refused(&error))?;
         let (client, revision) = parts(changed);
         Ok(Response::new(api::UpdateClientResponse { client, revision }))
@@ -183,16 +183,16 @@ fn etag(text: &str) -> Result<Option<i64>, Status> {
     }
 }
 
-/// An imported secret: printable ASCII, so that every client can send it.
+/// An imported secret. Wider than RFC 6749 Appendix A.2, as client identifiers are: form-encoding carries any character.
 fn imported(text: String) -> Result<Option<PresentedSecret>, Status> {
-    let well_formed = text.len() <= 255 && text.bytes().all(|b| b.is_ascii_graphic() || b == b' ');
+    let well_formed = text.chars().count() <= 255 && !text.chars().any(char::is_control);
     if !well_formed {
         return Err(access::refused(&clients::DraftError::Secret));
     }
     Ok(PresentedSecret::new(text))
 }
 
-fn draft(wanted: api::Client) -> Result<Draft, Status> {
+fn draft(wanted: &api::Client) -> Result<Draft, Status> {
     let kind = match wanted.r#type() {
         api::ClientType::Unspecified | api::ClientType::Confidential => ClientType::Confidential,
         api::ClientType::Public => ClientType::Public,
@@ -219,7 +219,7 @@ const FIELDS: &[&str] = &[
     "claims_profile",
 ];
 
-fn patch(wanted: api::Client, paths: &[String]) -> Result<Patch, Status> {
+fn patch(wanted: &api::Client, paths: &[String]) -> Result<Patch, Status> {
     if paths.is_empty() || paths.iter().any(|path| !FIELDS.contains(&path.as_str())) {
         return Err(wire::invalid(
             "update_mask",
@@ -234,7 +234,7 @@ fn patch(wanted: api::Client, paths: &[String]) -> Result<Patch, Status> {
             "description" => patch.description = Some(wanted.description.clone()),
             "grant_types" => {
                 patch.grants = Some(wire::words(
-                    wanted.grant_types.clone(),
+                    &wanted.grant_types,
                     "grant_types",
                     "A grant type is client_credentials, authorization_code, password or refresh_token.",
                 )?);
@@ -245,7 +245,7 @@ fn patch(wanted: api::Client, paths: &[String]) -> Result<Patch, Status> {
             "resources" => patch.resources = Some(audiences(&wanted.resources, "resources")?),
             "redirect_uris" => {
                 patch.redirect_uris = Some(wire::words(
-                    wanted.redirect_uris.clone(),
+                    &wanted.redirect_uris,
                     "redirect_uris",
                     "A redirect URI is absolute, has no fragment and no user information, and its scheme is https, http or an application's own.",
                 )?);
@@ -266,19 +266,11 @@ fn patch(wanted: api::Client, paths: &[String]) -> Result<Patch, Status> {
 }
 
 fn scopes<C: FromIterator<tessera_types::Scope>>(list: &[String], field: &'static str) -> Result<C, Status> {
-    wire::words(
-        list.to_vec(),
-        field,
-        "A scope has 1 to 255 printable ASCII characters without space, quote and backslash.",
-    )
+    wire::words(list, field, "A scope has 1 to 255 printable ASCII characters without space, quote and backslash.")
 }
 
 fn audiences<C: FromIterator<tessera_types::Audience>>(list: &[String], field: &'static str) -> Result<C, Status> {
-    wire::words(
-        list.to_vec(),
-        field,
-        "An audience has 1 to 255 printable ASCII characters without space, quote and backslash.",
-    )
+    wire::words(list, field, "An audience has 1 to 255 printable ASCII characters without space, quote and backslash.")
 }
 
 fn parts(changed: Changed) -> (Option<api::Client>, String) {

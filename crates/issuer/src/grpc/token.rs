@@ -62,7 +62,7 @@ fn token_request(request: Request<IssueTokenRequest>) -> Result<TokenRequest, St
         None => return Err(wire::invalid("grant", "The grant is missing, for instance client_credentials.")),
     };
     let scopes =
-        wire::words(message.scopes, "scopes", "A scope has 1 to 255 printable ASCII characters without space.")?;
+        wire::words(&message.scopes, "scopes", "A scope has 1 to 255 printable ASCII characters without space.")?;
     let audience = match message.audience.as_str() {
         "" => None,
         text => Some(text.parse().map_err(|_| wire::invalid("audience", "The audience is malformed."))?),

@@ -28,7 +28,7 @@ pub(super) fn invalid(field: &'static str, advice: &'static str) -> Status {
 
 /// Reads a list of words.
 pub(super) fn words<T: std::str::FromStr, C: FromIterator<T>>(
-    list: Vec<String>,
+    list: &[String],
     field: &'static str,
     advice: &'static str,
 ) -> Result<C, Status> {

@@ -32,10 +32,9 @@ impl Failure for ClientError {
     fn code(&self) -> ErrorCode {
         match self {
             // RFC 6749 section 5.2: who tried the header is answered 401 with a challenge.
-            Self::Header(AuthorizationError::Bearer) => ErrorCode::InvalidClient,
+            Self::Header(AuthorizationError::Bearer) | Self::Missing | Self::Assertion => ErrorCode::InvalidClient,
             Self::Header(error) => error.code(),
             Self::Twice => ErrorCode::InvalidRequest,
-            Self::Missing | Self::Assertion => ErrorCode::InvalidClient,
         }
     }
 

@@ -3,16 +3,32 @@
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::Request;
+use axum::http::{HeaderValue, Request, header};
 use axum::response::{IntoResponse as _, Response};
 use tessera_check::Introspection;
-use tessera_kit::http::{FormBody, error};
+use tessera_kit::http::{AuthorizationError, FormBody, error};
 
-use super::client::{self, Presented};
+use super::client::{self, ClientError, Presented};
 use super::query;
 use super::revoke::TokenMissing;
 use crate::context::Context;
 use crate::operations::introspect::{self, Caller};
+
+/// No error code where no credential was sent (RFC 6750 section 3.1).
+const BARE_CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"tessera\"");
+
+/// The challenges where nobody, or no good token, was presented: this endpoint takes Bearer tokens too (RFC 6750 section 3).
+fn refused(error: &ClientError) -> Response {
+    match error {
+        ClientError::Header(malformed @ AuthorizationError::Bearer) => client::refused(malformed),
+        ClientError::Missing => {
+            let mut response = client::refused(error);
+            response.headers_mut().append(header::WWW_AUTHENTICATE, BARE_CHALLENGE);
+            response
+        }
+        other => client::refused(other),
+    }
+}
 
 /// Handles an introspection request.
 pub(super) async fn handle(State(cx): State<Context>, request: Request<Body>) -> Response {
@@ -31,7 +47,7 @@ async fn answer(cx: &Context, request: Request<Body>) -> Result<Introspection, R
     let from = client::peer(request.extensions());
     let FormBody { headers, mut form } =
         FormBody::read(request, &[]).await.map_err(axum::response::IntoResponse::into_response)?;
-    let caller = match client::presented(&headers, &mut form, from).map_err(|error| client::refused(&error))? {
+    let caller = match client::presented(&headers, &mut form, from).map_err(|error| refused(&error))? {
         Presented::Client(client) => Caller::Client(client),
         Presented::Bearer(token) => Caller::Bearer(token.expose().to_owned()),
     };

@@ -1,20 +1,12 @@
 //! Credentials in a URL end up in logs and histories: they are refused there, and never read (RFC 6749 section 2.3.1).
+//! `access_token` is ignored instead, as any unknown parameter: the way of RFC 6750 section 2.3 does not exist here.
 
 use axum::http::Uri;
 use tessera_types::{ErrorCode, Failure};
 
 /// What never stands in a query.
-const CREDENTIALS: &[&str] = &[
-    "access_token",
-    "client_assertion",
-    "client_secret",
-    "code",
-    "code_verifier",
-    "password",
-    "refresh_token",
-    "token",
-    "username",
-];
+const CREDENTIALS: &[&str] =
+    &["client_assertion", "client_secret", "code", "code_verifier", "password", "refresh_token", "token", "username"];
 
 /// A credential stands in the query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -57,7 +49,7 @@ mod tests {
         for bad in ["/?client_secret=x", "/?a=b&code=1", "/?client%5Fsecret=x", "/?TOKEN=x", "/?password"] {
             assert_eq!(refuse_credentials(&bad.parse().expect("a URI")), Err(CredentialInQuery), "{bad}");
         }
-        for good in ["/", "/?", "/?lang=fr&client_id=x"] {
+        for good in ["/", "/?", "/?lang=fr&client_id=x", "/?access_token=x"] {
             assert_eq!(refuse_credentials(&good.parse().expect("a URI")), Ok(()), "{good}");
         }
     }

@@ -42,6 +42,13 @@ impl Holders {
         Holder { holders: self.clone(), membership }
     }
 
+    /// Whether a replica counts: connected, or gone for not so long that it must have stopped answering.
+    #[must_use]
+    pub fn counts(&self, replica: ReplicaId) -> bool {
+        self.poll();
+        self.lock().barrier.counts(replica)
+    }
+
     /// Waits until every holder has confirmed a revision; false where time ran out.
     pub async fn wait(&self, revision: u64, within: Duration) -> bool {
         let (waiter, mut answer) = self.begin_wait(revision, within);
@@ -95,6 +102,12 @@ impl Holders {
 }
 
 impl Holder {
+    /// The process.
+    #[must_use]
+    pub fn replica(&self) -> ReplicaId {
+        self.membership.replica()
+    }
+
     /// The holder has made everything up to a revision visible to its readers.
     pub fn ack(&self, revision: u64) {
         self.holders.lock().barrier.ack(&self.membership, revision);

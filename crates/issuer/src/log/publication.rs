@@ -9,14 +9,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use metrics::Histogram;
+use tessera_ledger::ReplicaId;
 use tessera_ledger::event::{Entry, Snapshot};
 use tessera_ledger::replica::Replica;
-use tessera_store::{Database, StoreError, Tail};
+use tessera_store::{Database, HolderRecord, StoreError, Tail};
 use tessera_types::{Clock, ErrorCode, Failure, Revision};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use super::{Appender, Holders};
+use super::{Appender, Holder, Holders};
 
 /// How often the log is read where nobody says that something was written: for what other processes write.
 const POLL: Duration = Duration::from_millis(200);
@@ -47,6 +48,8 @@ struct Shared {
     clock: Arc<dyn Clock>,
     holders: Holders,
     recent: Mutex<VecDeque<Entry>>,
+    /// Held while the holders in memory and in the database change together.
+    members: tokio::sync::Mutex<()>,
     snapshot: tokio::sync::Mutex<Option<(Duration, Arc<Snapshot>)>>,
     /// When the log was last read, in milliseconds of the monotonic clock, plus one; 0 is never.
     read_at: AtomicU64,
@@ -96,10 +99,12 @@ impl Publication {
             clock,
             holders,
             recent: Mutex::default(),
+            members: tokio::sync::Mutex::default(),
             snapshot: tokio::sync::Mutex::default(),
             read_at: AtomicU64::new(0),
         });
         shared.load().await?;
+        shared.recall().await?;
         Ok((Self { shared: Arc::clone(&shared), appender, barrier }, PublicationTask(shared)))
     }
 
@@ -113,6 +118,34 @@ impl Publication {
     #[must_use]
     pub fn holders(&self) -> &Holders {
         &self.shared.holders
+    }
+
+    /// An introspector joins. It is kept in the database first: an issuer that is killed now must still know of it when it comes
+    /// back, or it would call done what that introspector has not heard of.
+    ///
+    /// # Errors
+    /// What the database says; then it has not joined.
+    pub async fn join(&self, record: &HolderRecord) -> Result<Holder, StoreError> {
+        let _one_at_a_time = self.shared.members.lock().await;
+        self.shared.store.holders().keep(record).await?;
+        Ok(self.shared.holders.join(record.replica, record.max_staleness))
+    }
+
+    /// An introspector took its leave.
+    ///
+    /// # Errors
+    /// What the database says; the introspector counts no more all the same.
+    pub async fn goodbye(&self, holder: Holder) -> Result<(), StoreError> {
+        let replica = holder.replica();
+        holder.goodbye();
+        self.shared.forget(replica).await
+    }
+
+    /// An introspector's stream broke. It counts for as long as it may answer, and is then forgotten.
+    pub fn lost(&self, holder: Holder, max_staleness: Duration) {
+        let replica = holder.replica();
+        drop(holder);
+        Arc::clone(&self.shared).forget_once_lapsed(replica, max_staleness);
     }
 
     /// Waits until everybody who answers checks has a revision: this process, then every introspector.
@@ -209,23 +242,48 @@ impl PublicationTask {
                 changed = head.changed() => if changed.is_err() { return },
             }
             shared.forget_snapshot();
-            match shared.follow().await {
-                Ok(()) if failing => {
-                    failing = false;
-                    tracing::info!("the log is read again");
-                }
-                Ok(()) => {}
-                Err(error) if !failing => {
-                    failing = true;
+            match (shared.follow().await, failing) {
+                (Ok(()), true) => tracing::info!("the log is read again"),
+                (Err(error), false) => {
                     tracing::error!(error = %error, "the log cannot be read; checks answer 503 until it can");
+                    failing = true;
+                    continue;
                 }
-                Err(_) => {}
+                (Ok(()), false) => {}
+                (Err(_), true) => continue,
             }
+            failing = false;
         }
     }
 }
 
 impl Shared {
+    /// Takes over the introspectors of the process before this one: they may still answer from what they had.
+    async fn recall(self: &Arc<Self>) -> Result<(), StoreError> {
+        for record in self.store.holders().list().await? {
+            tracing::info!(introspector = %record.name, replica = %record.replica, "may still answer from before this start");
+            drop(self.holders.join(record.replica, record.max_staleness));
+            Arc::clone(self).forget_once_lapsed(record.replica, record.max_staleness);
+        }
+        Ok(())
+    }
+
+    /// Forgets a holder, unless it has come back.
+    async fn forget(&self, replica: ReplicaId) -> Result<(), StoreError> {
+        let _one_at_a_time = self.members.lock().await;
+        if self.holders.counts(replica) { Ok(()) } else { self.store.holders().forget(replica).await }
+    }
+
+    fn forget_once_lapsed(self: Arc<Self>, replica: ReplicaId, max_staleness: Duration) {
+        tokio::spawn(async move {
+            // Longer than the barrier counts it; where it has come back by then, nothing is done.
+            tokio::time::sleep(max_staleness * 2).await;
+            if let Err(error) = self.forget(replica).await {
+                tracing::debug!(error = %error, %replica, "a holder was not forgotten; the next start tries again");
+            }
+        });
+    }
+
     /// Forgets a snapshot that nobody comes for any more.
     fn forget_snapshot(&self) {
         let Ok(mut shared) = self.snapshot.try_lock() else { return };
@@ -245,7 +303,7 @@ impl Shared {
                     self.read(begun);
                     return Ok(());
                 }
-                Tail::Entries(entries) => self.apply(entries),
+                Tail::Entries(entries) => self.apply(&entries),
                 Tail::Compacted => return self.load().await,
             }
         }
@@ -264,7 +322,7 @@ impl Shared {
         Ok(())
     }
 
-    fn apply(&self, entries: Vec<Entry>) {
+    fn apply(&self, entries: &[Entry]) {
         {
             let mut recent = self.recent();
             recent.extend(entries.iter().cloned());
@@ -272,7 +330,7 @@ impl Shared {
             recent.drain(..surplus);
         }
         // The feeds are woken by the replica's position: what they then look for is in `recent` already.
-        if let Err(error) = self.replica.apply(&entries) {
+        if let Err(error) = self.replica.apply(entries) {
             tracing::error!(error = %error, "the log does not follow the replica");
         }
     }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use tessera_check::{CannotTell, Verdict, Verified};
 use tessera_types::scope::reserved;
-use tessera_types::{Audience, ClientId, ErrorCode, Failure};
+use tessera_types::{Audience, ClientId, ClientType, ErrorCode, Failure};
 
 use super::authorize::{self, AccessError};
-use crate::client_auth::{self, ClientAuthError, PresentedClient};
+use crate::client_auth::{self, ClientAuthError, PresentedClient, Refusal};
 use crate::context::Context;
 
 /// How a caller shows who it is.
@@ -76,7 +76,14 @@ pub async fn introspect(cx: &Context, caller: Caller, token: &str) -> Result<Opt
 /// The audiences whose tokens the caller may see.
 async fn resources(cx: &Context, caller: Caller) -> Result<Vec<Audience>, IntrospectError> {
     let resources = match caller {
-        Caller::Client(presented) => client_auth::authenticate(cx, &presented).await?.client.resources,
+        Caller::Client(presented) => {
+            let client = client_auth::authenticate(cx, &presented).await?.client;
+            if client.kind == ClientType::Public {
+                // Its identifier is no proof of anything (RFC 7662 section 2.1).
+                return Err(ClientAuthError::Refused(Refusal::WrongMethod).into());
+            }
+            client.resources
+        }
         Caller::Bearer(token) => {
             let audience = &cx.policy.introspection_audience;
             let verified = authorize::check_for(cx, &token, audience, &[reserved::INTROSPECT]).await?;

@@ -54,6 +54,7 @@ impl Setup<'_> {
         let epoch = Epoch(u64::from_be_bytes(random::bytes(self.random)));
         self.store.initialize(epoch).await?;
         let tx = self.store.begin().await?;
+        tx.exclusive().await?;
         for name in reserved::ALL {
             let Ok(name) = name.parse() else { continue };
             if tx.scopes().find(&name).await?.is_none() {
@@ -72,6 +73,8 @@ impl Setup<'_> {
     /// `Unseal` where the key-encryption key is not the one the key was sealed with.
     pub async fn signing_key(&self, kek: &Kek, algorithm: Algorithm) -> Result<SigningKey, SetupError> {
         let mut tx = self.store.begin().await?;
+        // Two issuers that start at once on one database make one key.
+        tx.exclusive().await?;
         let records = tx.keys().list().await?;
         let mut active = records.into_iter().filter(|record| record.state == KeyState::Active);
         let mut found = None;

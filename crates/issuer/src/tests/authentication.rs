@@ -90,8 +90,13 @@ async fn failures_are_throttled_and_forgiven_and_successes_count_nothing() {
         }
     }
     let wait = throttled.expect("after so many failures");
+    let chosen = presented("c", Some(secret("guess")));
+    let error = authenticate(cx, &chosen).await.expect_err("wrong");
+    assert_eq!(error.code(), ErrorCode::Throttled);
+    assert!(authenticate(cx, &presented("c", Some(right))).await.is_ok(), "others' failures lock nobody out");
     issuer.clock.advance(wait);
-    assert!(authenticate(cx, &presented("c", Some(right))).await.is_ok(), "after the wait it said");
+    let error = authenticate(cx, &chosen).await.expect_err("wrong");
+    assert_eq!(error.code(), ErrorCode::InvalidClient, "after the wait it said it is looked at again");
 }
 
 /// Guesses of our own shape: wrong, and cheap to refuse.

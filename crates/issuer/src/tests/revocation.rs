@@ -1,7 +1,11 @@
 //! Revoking.
 
+use std::time::Duration;
+
 use rstest::rstest;
 use tessera_check::{AudienceRule, Verdict};
+use tessera_ledger::ReplicaId;
+use tessera_store::HolderRecord;
 use tessera_types::{Audience, ErrorCode, Failure as _};
 
 use super::{Backend, TestIssuer, presented, token_request};
@@ -100,4 +104,35 @@ async fn a_failing_database_is_never_a_successful_revocation(#[case] backend: Ba
     cx.store.close().await;
     let error = revoke(cx, Authority::Administrator, &token).await.expect_err("never OK");
     assert_eq!(error.code(), ErrorCode::TemporarilyUnavailable, "{error:?}");
+}
+
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restarted_issuer_waits_for_introspectors_that_may_still_answer(#[case] backend: Backend) {
+    let Some(issuer) = TestIssuer::start(backend).await else { return };
+    let max_staleness = Duration::from_secs(5);
+    let record = HolderRecord {
+        replica: ReplicaId([1; 16]),
+        name: "here".to_owned(),
+        max_staleness,
+        joined: issuer.cx().clock.now(),
+    };
+    // Its stream is open when the issuer stops: it may answer from memory for a while.
+    let holder = issuer.cx().publication.join(&record).await.expect("joined");
+    let issuer = issuer.restart().await;
+    drop(holder);
+    let holders = issuer.cx().publication.holders().clone();
+    assert_eq!(holders.count(), 1, "known from the process before");
+    let waiting = tokio::spawn(async move { holders.wait(1, Duration::from_secs(3600)).await });
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished(), "nothing is called done while it may say active");
+    issuer.clock.advance(max_staleness * 2);
+    // Its coming back, or that time, ends the wait.
+    let back = issuer.cx().publication.join(&record).await.expect("joined");
+    back.ack(1);
+    assert!(waiting.await.expect("no panic"));
+    issuer.cx().publication.goodbye(back).await.expect("left");
+    assert_eq!(issuer.restart().await.cx().publication.holders().count(), 0, "a goodbye is remembered");
 }

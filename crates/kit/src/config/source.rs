@@ -13,8 +13,16 @@ use super::tree::{Node, Origin, Table, Value};
 const PREFIX: &str = "TESSERA_";
 
 /// Variables of ours that are the command line's and no configuration of a service.
-const NOT_KEYS: &[&str] =
-    &["CONFIG", "DATA_DIR", "CONTEXT", "ENDPOINT", "CLIENT_ID", "CLIENT_SECRET", "CLIENT_SECRET_FILE"];
+const NOT_KEYS: &[&str] = &[
+    "CONFIG",
+    "DATA_DIR",
+    "CONTEXT",
+    "ENDPOINT",
+    "INTROSPECTOR_ENDPOINT",
+    "CLIENT_ID",
+    "CLIENT_SECRET",
+    "CLIENT_SECRET_FILE",
+];
 
 /// A file and environment variables, the latter over the former.
 #[derive(Clone, Debug, Default)]

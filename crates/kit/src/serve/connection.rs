@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 use tower::Service;
 
 use super::call::{self, Protocol};
+use super::linger;
 use super::stop::Stop;
 
 /// How often an idle HTTP/2 connection is probed, and how long its answer may take: what no router between forgets.
@@ -71,9 +72,13 @@ where
         let mut service = service.clone();
         async move {
             let timeout = call::timeout(protocol, request.headers());
-            let mut request = request.map(Body::new);
+            let (mut request, rest) = linger::listen(request);
             request.extensions_mut().insert(Peer(peer));
-            Ok::<_, Infallible>(call::run(protocol, timeout, async move { service.call(request).await }).await)
+            let response = call::run(protocol, timeout, async move { service.call(request).await }).await;
+            if let Some(rest) = rest {
+                rest.drain().await;
+            }
+            Ok::<_, Infallible>(response)
         }
     });
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));

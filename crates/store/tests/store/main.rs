@@ -3,6 +3,7 @@
 mod clients;
 mod database;
 mod harness;
+mod holders;
 mod keys;
 mod log;
 mod scopes;

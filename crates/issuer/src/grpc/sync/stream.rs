@@ -10,7 +10,7 @@ use tessera_kit::serve::Stop;
 use tessera_ledger::feed::{Feed, FeedError, Output, Terms};
 use tessera_ledger::message::Response;
 use tessera_ledger::wire::{self, WireError};
-use tessera_store::{StoreError, Tail};
+use tessera_store::{HolderRecord, StoreError, Tail};
 use tessera_types::{ErrorCode, Failure};
 use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
@@ -103,7 +103,8 @@ pub(super) struct Driver {
     caller: Arc<Verified>,
     sender: mpsc::Sender<Result<WatchResponse, Status>>,
     feed: Feed,
-    holder: Option<Holder>,
+    /// Its place in the barrier, and how long it may go on answering.
+    holder: Option<(Holder, Duration)>,
     name: String,
 }
 
@@ -117,7 +118,11 @@ impl Driver {
 
     /// Runs the stream to its end. A holder that did not say goodbye counts on for as long as it may answer.
     pub(super) async fn run(mut self, incoming: Streaming<WatchRequest>, stop: Stop) {
-        match self.drive(incoming, stop).await {
+        let result = self.drive(incoming, stop).await;
+        if let Some((holder, max_staleness)) = self.holder.take() {
+            self.cx.publication.lost(holder, max_staleness);
+        }
+        match result {
             Ok(()) => tracing::info!(introspector = %self.name, "feed closed"),
             Err(error) => {
                 tracing::info!(introspector = %self.name, error = %error, "feed ended");
@@ -178,13 +183,15 @@ impl Driver {
             let more = match output {
                 Output::Join { replica, name, max_staleness } => {
                     tracing::info!(introspector = %name, %replica, "feed opened");
-                    self.name = name;
-                    self.holder = Some(self.cx.publication.holders().join(replica, max_staleness));
+                    self.name.clone_from(&name);
+                    let joined = self.cx.clock.now();
+                    let record = HolderRecord { replica, name, max_staleness, joined };
+                    self.holder = Some((self.cx.publication.join(&record).await?, max_staleness));
                     Vec::new()
                 }
                 Output::Look { at } => self.look(at).await?,
                 Output::Acked(revision) => {
-                    if let Some(holder) = &self.holder {
+                    if let Some((holder, _)) = &self.holder {
                         holder.ack(revision);
                     }
                     Vec::new()
@@ -200,8 +207,8 @@ impl Driver {
                     self.feed.head_read(nonce, head.revision)
                 }
                 Output::Leave => {
-                    if let Some(holder) = self.holder.take() {
-                        holder.goodbye();
+                    if let Some((holder, _)) = self.holder.take() {
+                        self.cx.publication.goodbye(holder).await?;
                     }
                     return Ok(false);
                 }
@@ -239,9 +246,8 @@ impl Driver {
     async fn send(&self, response: &Response) -> Result<(), StreamError> {
         let message = Ok(wire::response_to_wire(response));
         match tokio::time::timeout(SEND_WITHIN, self.sender.send(message)).await {
-            Ok(Ok(())) => Ok(()),
-            // Hung up: the incoming side says so in a moment.
-            Ok(Err(_)) => Ok(()),
+            // Where the introspector hung up, the incoming side says so in a moment.
+            Ok(_) => Ok(()),
             Err(_) => Err(StreamError::Slow),
         }
     }

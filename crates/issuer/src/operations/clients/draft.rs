@@ -88,7 +88,7 @@ pub enum DraftError {
     /// A secret for a client that has none.
     #[error("a secret for a public client")]
     SecretOfPublicClient,
-    /// A secret that is empty, too long or not printable ASCII.
+    /// A secret that is empty or too long, or has control characters.
     #[error("secret out of bounds")]
     Secret,
     /// An overlap or expiry of a secret that is out of bounds.
@@ -122,9 +122,11 @@ impl DraftError {
             Self::Lifetime => ("access_token_lifetime", "LIFETIME_OUT_OF_BOUNDS", "A lifetime is 1 s to 24 h."),
             Self::TooMany => ("client", "TOO_MANY", "A list has at most 256 entries."),
             Self::SecretOfPublicClient => ("client_secret", "PUBLIC_CLIENT", "A public client has no secret."),
-            Self::Secret => {
-                ("client_secret", "SECRET_OUT_OF_BOUNDS", "An imported secret has 1 to 255 printable ASCII characters.")
-            }
+            Self::Secret => (
+                "client_secret",
+                "SECRET_OUT_OF_BOUNDS",
+                "An imported secret has 1 to 255 characters, none of them a control character.",
+            ),
             Self::Overlap => {
                 ("overlap", "OVERLAP_OUT_OF_BOUNDS", "An overlap is 0 s to 30 days, and an expiry lies in the future.")
             }

@@ -1,7 +1,7 @@
 //! The first administrator, and an introspector's credential: made on the issuer's host, written once to files.
 
 use tessera_ledger::event::{Event, Subject};
-use tessera_store::{Client, StoreError, StoredSecret};
+use tessera_store::{Client, StoreError, StoredSecret, Transaction};
 use tessera_types::random;
 use tessera_types::scope::reserved;
 use tessera_types::{
@@ -38,11 +38,14 @@ impl Setup<'_> {
     /// # Errors
     /// `Exists` where any client may administer and `recover` was not said.
     pub async fn administrator(&self, issuer: &Audience, recover: bool) -> Result<PresentedSecret, CredentialError> {
+        let tx = self.store.begin().await?;
+        // Of two who ask at once one is refused.
+        tx.exclusive().await?;
         let scope = word::<Scope>(reserved::ADMIN)?;
-        if !recover && self.store.clients().any_with_scope(&scope).await? {
+        if !recover && tx.clients().any_with_scope(&scope).await? {
             return Err(CredentialError::Exists);
         }
-        self.service_client(ADMINISTRATOR, "Administrator", scope, issuer).await
+        self.service_client(tx, ADMINISTRATOR, "Administrator", scope, issuer).await
     }
 
     /// Makes the client by which introspectors follow the log, or gives it a new secret, and returns the secret.
@@ -50,11 +53,14 @@ impl Setup<'_> {
     /// # Errors
     /// `Store`.
     pub async fn introspector(&self, issuer: &Audience) -> Result<PresentedSecret, CredentialError> {
-        self.service_client(INTROSPECTOR, "Introspectors", word(reserved::SYNC)?, issuer).await
+        let tx = self.store.begin().await?;
+        tx.exclusive().await?;
+        self.service_client(tx, INTROSPECTOR, "Introspectors", word(reserved::SYNC)?, issuer).await
     }
 
     async fn service_client(
         &self,
+        mut tx: Transaction,
         id: &'static str,
         name: &str,
         scope: Scope,
@@ -63,7 +69,6 @@ impl Setup<'_> {
         let id: ClientId = word(id)?;
         let now = self.clock.now();
         let scopes = ScopeSet::from_iter([scope]);
-        let mut tx = self.store.begin().await?;
         let wanted = Client {
             id: id.clone(),
             name: name.to_owned(),
@@ -82,20 +87,16 @@ impl Setup<'_> {
             updated: now,
             version: 1,
         };
-        let client = match tx.clients().find_with_secrets(&id).await? {
-            Some((existing, secrets)) => {
-                for secret in secrets {
-                    tx.clients().delete_secret(&id, secret.id).await?;
-                }
-                tx.record(Event::WatermarkRaised(Subject::Client(id.clone())));
-                let kept =
-                    Client { name: existing.name, created: existing.created, version: existing.version, ..wanted };
-                Client { version: tx.clients().update(&kept).await?, ..kept }
+        let client = if let Some((existing, secrets)) = tx.clients().find_with_secrets(&id).await? {
+            for secret in secrets {
+                tx.clients().delete_secret(&id, secret.id).await?;
             }
-            None => {
-                tx.clients().insert(&wanted).await?;
-                wanted
-            }
+            tx.record(Event::WatermarkRaised(Subject::Client(id.clone())));
+            let kept = Client { name: existing.name, created: existing.created, version: existing.version, ..wanted };
+            Client { version: tx.clients().update(&kept).await?, ..kept }
+        } else {
+            tx.clients().insert(&wanted).await?;
+            wanted
         };
         let secret = PresentedSecret::generate(self.random);
         let kept = StoredSecret {

@@ -166,6 +166,7 @@ impl Setup<'_> {
         let shared = self.hash(passwords, SECRET).await?;
         let imported = self.hash(passwords, INTEGRATION.1).await?;
         let mut tx = self.store.begin().await?;
+        tx.exclusive().await?;
         for (name, en, fr) in SCOPES {
             let name = word(name)?;
             if tx.scopes().find(&name).await?.is_none() {

@@ -1,0 +1,63 @@
+//! One pair for all tests of a process: started by whoever comes first, gone with the process.
+//!
+//! Tests that use it do not restart its processes, and bring clients of their own for whatever fails or changes.
+
+use std::os::unix::process::CommandExt as _;
+use std::process::{ChildStdin, Command, Stdio};
+
+use anyhow::{Context as _, Result, ensure};
+use tessera_testkit::pair::Backend;
+use tessera_testkit::process;
+use tokio::sync::OnceCell;
+
+use crate::{World, world};
+
+/// Ends processes when its standard input ends: a static is never dropped, and a killed test runs no destructor.
+const KEEPER: &str = r#"
+cat >/dev/null
+folder=$1
+shift
+kill -KILL "$@"
+rm -rf -- "$folder"
+"#;
+
+struct Shared {
+    world: World,
+    _lifeline: ChildStdin,
+}
+
+/// The pair, on SQLite: for what does not depend on the database.
+pub async fn shared() -> Result<&'static World> {
+    static SHARED: OnceCell<Shared> = OnceCell::const_new();
+    SHARED.get_or_try_init(start).await.map(|shared| &shared.world)
+}
+
+async fn start() -> Result<Shared> {
+    let world = world(Backend::Sqlite).await?.context("SQLite is always there")?;
+    let pids = [world.pair.issuer.pid(), world.pair.introspector.pid()].map(|pid| pid.to_string());
+    let mut keeper = Command::new("/bin/sh")
+        .args(["-c", KEEPER, "keeper"])
+        .arg(world.pair.folder())
+        .args(pids)
+        // Apart from our group: what ends the tests from a terminal must not end the keeper first.
+        .process_group(0)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let lifeline = keeper.stdin.take().context("it was asked for")?;
+    Ok(Shared { world, _lifeline: lifeline })
+}
+
+impl World {
+    /// Fails where a process is gone or has panicked.
+    pub async fn is_unharmed(&self) -> Result<()> {
+        let ports = self.pair.ports;
+        for (service, ops) in [(&self.pair.issuer, ports.issuer_ops), (&self.pair.introspector, ports.introspector_ops)] {
+            ensure!(process::status(ops, "/livez").await? == 200, "not live:\n{}", service.said()?);
+            let said = service.said()?;
+            ensure!(!said.contains("panicked"), "a panic:\n{said}");
+        }
+        Ok(())
+    }
+}
