@@ -227,7 +227,7 @@ mod tests {
     #[tokio::test]
     async fn a_watch_ends_with_draining() {
         let health = Health::new();
-        health.register("never holds");
+        let _never_holds = health.register("never holds");
         let mut client = HealthClient::new(health.grpc_service(&[]).await);
         for _ in 0..2 {
             let watched = client.watch(Request::new(HealthCheckRequest::default())).await;

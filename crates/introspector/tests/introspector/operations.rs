@@ -11,6 +11,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
+use crate::issuer::Issuer;
 use crate::setting::Setting;
 
 async fn get(setting: &Setting, path: &str) -> (u16, String) {
@@ -94,6 +95,58 @@ async fn stopping_takes_leave_of_the_issuer() {
     for addr in [http, grpc] {
         assert!(tokio::net::TcpStream::connect(addr).await.is_err(), "{addr} is closed");
     }
+}
+
+#[tokio::test]
+async fn event_loops_of_their_own_answer_as_well() {
+    let setting = Setting::configured(Issuer::new(1), |config| config.listen.workers = 2).await;
+    setting.running.wait_ready().await;
+    let token = setting.token();
+    for _ in 0..8 {
+        assert!(setting.is_active(&token).await, "every call comes on a connection of its own");
+    }
+    setting.running.shutdown().await;
+}
+
+#[tokio::test]
+async fn reflection_describes_what_is_served_and_the_details_of_errors() {
+    use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
+    use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
+    use tonic_reflection::pb::{v1, v1alpha};
+
+    let setting = Setting::ready().await;
+    let endpoint = Channel::from_shared(format!("http://{}", setting.running.grpc_addr)).expect("a URI");
+    let channel = endpoint.connect_lazy();
+    let ask = async |request: MessageRequest| {
+        let request = v1::ServerReflectionRequest { host: String::new(), message_request: Some(request) };
+        let mut client = v1::server_reflection_client::ServerReflectionClient::new(channel.clone());
+        let answers = client.server_reflection_info(tokio_stream::iter([request])).await.expect("served");
+        let answer = answers.into_inner().message().await.expect("no error").expect("not over");
+        answer.message_response.expect("an answer")
+    };
+    let MessageResponse::ListServicesResponse(listed) = ask(MessageRequest::ListServices(String::new())).await else {
+        panic!("no list");
+    };
+    let mut names: Vec<_> = listed.service.into_iter().map(|service| service.name).collect();
+    names.sort();
+    let expected = [
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1.ServerReflection",
+        "grpc.reflection.v1alpha.ServerReflection",
+        "tessera.introspection.v1.IntrospectionService",
+    ];
+    assert_eq!(names, expected);
+    for symbol in ["tessera.introspection.v1.IntrospectRequest", "google.rpc.ErrorInfo", "google.rpc.Status"] {
+        let answer = ask(MessageRequest::FileContainingSymbol(symbol.to_owned())).await;
+        assert!(matches!(answer, MessageResponse::FileDescriptorResponse(_)), "{symbol}: {answer:?}");
+    }
+
+    let request = v1alpha::ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(v1alpha::server_reflection_request::MessageRequest::ListServices(String::new())),
+    };
+    let mut older = v1alpha::server_reflection_client::ServerReflectionClient::new(channel);
+    older.server_reflection_info(tokio_stream::iter([request])).await.expect("the older version is served too");
 }
 
 #[tokio::test]

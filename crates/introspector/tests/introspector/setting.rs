@@ -91,11 +91,15 @@ impl Setting {
         Self::with(issuer).await
     }
 
-    pub(crate) async fn cold() -> Self {
+    async fn cold() -> Self {
         Self::with(Issuer::new(1)).await
     }
 
     async fn with(issuer: Issuer) -> Self {
+        Self::configured(issuer, |_| {}).await
+    }
+
+    pub(crate) async fn configured(issuer: Issuer, change: impl FnOnce(&mut Config)) -> Self {
         let key = SigningKey::generate(Algorithm::Es256).expect("a key");
         issuer.append(key_event(&key, KeyState::Active));
         issuer.append(client("demo-service", &["demo-resource"], &[]));
@@ -104,7 +108,9 @@ impl Setting {
         let (addr, serving, stop) = issuer.serve();
         let clock = Arc::new(MockClock::default());
         let deps = Deps { clock: Arc::<MockClock>::clone(&clock), random: Arc::new(SystemRandom) };
-        let running = start(config(format!("http://{addr}")), deps).await.expect("started");
+        let mut config = config(format!("http://{addr}"));
+        change(&mut config);
+        let running = start(config, deps).await.expect("started");
         Self { issuer, running, clock, key, _serving: serving, _stop: stop }
     }
 

@@ -18,23 +18,26 @@ on_both!(ready:
     an_exhausted_pool_is_unavailable,
 );
 
+/// How many there are.
+const MIGRATIONS: usize = 4;
+
 async fn states(db: &Database) -> Vec<MigrationState> {
     db.migration_status().await.expect("reads").into_iter().map(|migration| migration.state).collect()
 }
 
 async fn migrations_go_up_down_and_up_again(f: Fixture) {
     use MigrationState::{Applied, Pending};
-    assert_eq!(states(&f.db).await, [Pending; 3]);
-    assert_eq!(f.db.migrate().await.expect("migrates").len(), 4);
-    assert_eq!(states(&f.db).await, [Applied; 3]);
+    assert_eq!(states(&f.db).await, [Pending; MIGRATIONS]);
+    assert_eq!(f.db.migrate().await.expect("migrates").len(), MIGRATIONS);
+    assert_eq!(states(&f.db).await, [Applied; MIGRATIONS]);
     assert!(f.db.migrate().await.expect("migrates").is_empty(), "nothing is left to do");
 
-    f.db.rollback(1).await.expect("goes down");
-    assert_eq!(states(&f.db).await, [Applied, Applied, Pending]);
+    f.db.rollback(2).await.expect("goes down");
+    assert_eq!(states(&f.db).await, [Applied, Applied, Pending, Pending]);
     assert!(matches!(f.db.log().head().await, Err(StoreError::NotPrepared(_))));
     assert_eq!(f.db.keys().list().await.expect("still there"), []);
     f.db.rollback(2).await.expect("goes down");
-    assert_eq!(states(&f.db).await, [Pending; 3]);
+    assert_eq!(states(&f.db).await, [Pending; MIGRATIONS]);
     assert!(matches!(f.db.keys().list().await, Err(StoreError::NotPrepared(_))));
 
     f.db.migrate().await.expect("migrates");
@@ -49,9 +52,9 @@ async fn migrations_go_up_down_and_up_again(f: Fixture) {
 async fn a_migration_that_fails_leaves_nothing(f: Fixture) {
     f.sql("CREATE TABLE signing_keys (in_the_way INT)").await;
     f.db.migrate().await.expect_err("the second migration's table is there");
-    assert_eq!(states(&f.db).await, [MigrationState::Pending; 3], "nor was the first one applied");
+    assert_eq!(states(&f.db).await, [MigrationState::Pending; MIGRATIONS], "nor was the first one applied");
     f.sql("DROP TABLE signing_keys").await;
-    assert_eq!(f.db.migrate().await.expect("migrates").len(), 4);
+    assert_eq!(f.db.migrate().await.expect("migrates").len(), MIGRATIONS);
 }
 
 async fn several_may_migrate_at_once(f: Fixture) {
@@ -67,7 +70,7 @@ async fn several_may_migrate_at_once(f: Fixture) {
     for other in others {
         applied += other.await.expect("runs").0;
     }
-    assert_eq!(applied, 3, "each migration once");
+    assert_eq!(applied, MIGRATIONS, "each migration once");
 }
 
 async fn an_unprepared_database_is_said_to_be_so(f: Fixture) {
