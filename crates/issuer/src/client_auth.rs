@@ -23,6 +23,9 @@ use crate::throttle::TooMany;
 /// How long a slow secret that was right is remembered.
 const REMEMBER_FOR: Duration = Duration::from_secs(60);
 
+/// How often a client that keeps changing is looked at again.
+const LOOKS: usize = 3;
+
 /// How many are remembered.
 const REMEMBERED: usize = 10_000;
 
@@ -166,7 +169,7 @@ pub async fn authenticate(cx: &Context, presented: &PresentedClient) -> Result<A
     if let (Some(TooMany(wait)), true) = (&too_many, may_be_guessed) {
         return Err(ClientAuthError::Throttled(*wait));
     }
-    let result = authenticate_once(cx, presented).await;
+    let result = authenticate_up_to_date(cx, presented).await;
     if let (Err(ClientAuthError::Refused(_)), Some(TooMany(wait))) = (&result, too_many) {
         return Err(ClientAuthError::Throttled(wait));
     }
@@ -176,6 +179,28 @@ pub async fn authenticate(cx: &Context, presented: &PresentedClient) -> Result<A
         tracing::info!(client_id = %printable(&presented.id), method = presented.method.as_str(), reason = %refusal, "client authentication failed");
     }
     result
+}
+
+/// A client that was changed while it was looked at is looked at again: what follows from the older look would be dead on arrival.
+async fn authenticate_up_to_date(
+    cx: &Context,
+    presented: &PresentedClient,
+) -> Result<AuthenticatedClient, ClientAuthError> {
+    let mut authenticated = authenticate_once(cx, presented).await?;
+    for _ in 0..LOOKS {
+        if !overtaken(cx, &authenticated) {
+            break;
+        }
+        authenticated = authenticate_once(cx, presented).await?;
+    }
+    Ok(authenticated)
+}
+
+/// Whether a watermark of the client was raised after the revision it was looked at.
+fn overtaken(cx: &Context, authenticated: &AuthenticatedClient) -> bool {
+    cx.replica.state().is_some_and(|state| {
+        state.client_watermark(&authenticated.client.id).max(state.everything()) > authenticated.rev.number
+    })
 }
 
 async fn authenticate_once(cx: &Context, presented: &PresentedClient) -> Result<AuthenticatedClient, ClientAuthError> {

@@ -52,7 +52,8 @@ fn endpoints(world: &World) -> [Endpoint; 4] {
 #[tokio::test]
 async fn broken_forms_are_invalid_requests() -> Result<()> {
     let world = shared().await?;
-    let many: String = (0..200).map(|n| format!("p{n}={CANARY}&")).collect();
+    let many: Vec<String> = (0..200).map(|n| format!("p{n}={CANARY}")).collect();
+    let many = many.join("&");
     let cases: &[(&str, &[u8])] = &[
         ("an escape of nothing", b"token=%"),
         ("an escape of one digit", b"token=cAnArY-7f3a91%4"),

@@ -72,9 +72,9 @@ async fn truncated_extended_and_rearranged_tokens_are_inactive_and_revoking_them
     let world = shared().await?;
     let ports = world.pair.ports;
     let (token, second) = (world.token().await?, world.token().await?);
-    let parts: Vec<&str> = token.split('.').collect();
+    let three: Vec<&str> = token.split('.').collect();
     let foreign: Vec<&str> = second.split('.').collect();
-    let [header, claims, signature] = parts[..] else { anyhow::bail!("three parts") };
+    let [header, claims, signature] = three[..] else { anyhow::bail!("not three parts") };
     let mut bad: Vec<String> = (0..token.len()).step_by(23).map(|length| token[..length].to_owned()).collect();
     bad.extend((1..=4).map(|less| token[..token.len() - less].to_owned()));
     bad.retain(|token| !token.is_empty());
