@@ -10,7 +10,7 @@ use tessera_testkit::pair::Backend;
 use tessera_testkit::process;
 use tokio::sync::OnceCell;
 
-use crate::{World, world};
+use crate::{Client, World, world};
 
 /// Ends processes when its standard input ends: a static is never dropped, and a killed test runs no destructor.
 const KEEPER: &str = r#"
@@ -50,6 +50,14 @@ async fn start() -> Result<Shared> {
 }
 
 impl World {
+    /// A token of the introspector's own client, for the feed.
+    pub async fn sync_token(&self) -> Result<String> {
+        let secret = std::fs::read_to_string(self.pair.folder().join("introspector.secret"))?;
+        let client = Client { id: "tessera-introspector".to_owned(), secret: secret.trim().to_owned() };
+        let answer = self.token_with(&client, "tessera.sync", &self.pair.ports.issuer_url()).await?;
+        answer.json()?["access_token"].as_str().map(str::to_owned).with_context(|| answer.body)
+    }
+
     /// Fails where a process is gone or has panicked.
     pub async fn is_unharmed(&self) -> Result<()> {
         let ports = self.pair.ports;

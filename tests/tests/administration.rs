@@ -265,7 +265,7 @@ async fn there_is_one_first_administrator_and_recovery_ends_its_old_credential(#
     let printed = [String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)].concat();
     assert!(!printed.contains(&secret), "the secret is in its file and nowhere else");
     let new = Client { secret, ..old.clone() };
-    let new_token = token(issuer, &new).await?;
+    token(issuer, &new).await?;
     let refused = token(issuer, &old).await.expect_err("the old credential is dead").downcast::<Status>()?;
     assert_eq!(refused.code(), Code::Unauthenticated);
 
@@ -280,6 +280,7 @@ async fn there_is_one_first_administrator_and_recovery_ends_its_old_credential(#
         }
     })
     .await?;
+    let new_token = token(issuer, &new).await?;
     service.list_keys(as_bearer(&new_token, api::ListKeysRequest::default())?).await?;
     let token = world.token().await?;
     assert!(world.is_active_again(&token).await?, "the rest goes on");
@@ -552,8 +553,9 @@ async fn a_filter_is_text_and_not_a_pattern(#[case] backend: Backend) -> Result<
         ("'", &["quote"]),
         ("' OR '1'='1", &[]),
         ("o'brien", &["quote"]),
+        // Of ASCII letters alone the case does not matter, alike on every database.
         ("ÉPICERIE", &["accent"]),
-        ("épic", &["accent"]),
+        ("épicerie", &[]),
         ("e%f", &[]),
     ] {
         let message = api::ListClientsRequest { name_contains: filter.to_owned(), ..Default::default() };

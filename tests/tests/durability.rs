@@ -31,6 +31,16 @@ async fn restart_issuer(world: &mut World) -> Result<()> {
     world.pair.issuer.ready().await
 }
 
+/// Repeats a revocation until it is confirmed, as whoever was told that it is not is asked to.
+async fn revoke_until_confirmed(world: &World, token: &str) -> Result<()> {
+    eventually("the revocation is confirmed", async || match world.revoke(token).await {
+        Ok(_) => Ok(Some(())),
+        Err(status) if reason(&status) == "REVOCATION_UNCONFIRMED" => Ok(None),
+        Err(status) => Err(status.into()),
+    })
+    .await
+}
+
 /// That it cannot tell, in the form every client can read.
 fn assert_cannot_tell(status: &Status) {
     let info = status.get_details_error_info().expect("an ErrorInfo");
@@ -193,6 +203,57 @@ async fn an_introspector_answers_all_through_a_restart_of_its_issuer(#[case] bac
     assert!(world.is_active_again(&new).await?);
     world.revoke(&new).await?;
     assert!(!world.is_active(&new).await?);
+    Ok(())
+}
+
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restarted_issuer_waits_for_introspectors_that_have_not_found_back(#[case] backend: Backend) -> Result<()> {
+    let options = Options { issuer: "[sync]\nconfirm_within = \"1s\"".to_owned(), ..Options::default() };
+    let Some(mut world) = world_with(backend, options).await? else { return Ok(()) };
+    let token = world.token().await?;
+    assert!(world.is_active(&token).await?);
+    // Stopped, it cannot find back; continued, it would answer from what it had.
+    world.pair.introspector.pause()?;
+    world.pair.issuer.kill()?;
+    restart_issuer(&mut world).await?;
+    let refused = world.revoke(&token).await.expect_err("an introspector that it knew has not confirmed");
+    assert_eq!((refused.code(), reason(&refused).as_str()), (Code::Unavailable, "REVOCATION_UNCONFIRMED"));
+    world.pair.introspector.resume()?;
+    revoke_until_confirmed(&world, &token).await?;
+    assert!(!world.check(&token).await?.active, "in the next call after OK");
+
+    // The same without a pause, where it is a race.
+    for _ in 0..3 {
+        let token = world.token().await?;
+        assert!(world.is_active_again(&token).await?);
+        world.pair.issuer.kill()?;
+        restart_issuer(&mut world).await?;
+        revoke_until_confirmed(&world, &token).await?;
+        assert!(!world.check(&token).await.is_ok_and(|answer| answer.active), "in the next call after OK");
+    }
+    Ok(())
+}
+
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test(flavor = "multi_thread")]
+async fn an_introspector_that_died_with_its_issuer_holds_nothing_back_for_long(#[case] backend: Backend) -> Result<()> {
+    let Some(mut world) = world_with(backend, impatient()).await? else { return Ok(()) };
+    let (one, two) = (world.token().await?, world.token().await?);
+    world.pair.introspector.kill()?;
+    world.pair.issuer.kill()?;
+    restart_issuer(&mut world).await?;
+    world.revoke(&one).await?;
+    assert_eq!(world.check_at_issuer(&one).await?.body, r#"{"active":false}"#);
+    // Nor after the next start, when it is long forgotten or waited for once more.
+    world.pair.issuer.kill()?;
+    restart_issuer(&mut world).await?;
+    world.revoke(&two).await?;
+    assert_eq!(world.check_at_issuer(&two).await?.body, r#"{"active":false}"#);
     Ok(())
 }
 

@@ -1,11 +1,14 @@
 //! `POST /oauth2/introspect` (RFC 7662).
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use http::{HeaderMap, HeaderValue, header};
 use serde::Serialize;
+use tessera_check::Introspection as Members;
 use tessera_kit::http::error::{self, challenged, no_store, with_fallbacks};
 use tessera_kit::http::{Authorization, AuthorizationError, Challenge, Credentials, Form, FormBody};
 use tessera_types::{ErrorCode, Failure, PresentedSecret, ScopeSet};
@@ -77,62 +80,28 @@ fn question(form: &mut Form) -> Result<Question, IntrospectError> {
 
 /// The members of RFC 7662 section 2.2; `allowed` and `missing_scopes` only where scopes were asked for.
 #[derive(Serialize)]
-struct Members<'a> {
-    active: bool,
-    scope: String,
-    client_id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    username: Option<&'a str>,
-    token_type: &'static str,
-    exp: i64,
-    iat: i64,
-    nbf: i64,
-    sub: &'a str,
-    aud: Aud<'a>,
-    iss: &'a str,
-    jti: String,
+struct Answer<'a> {
+    #[serde(flatten)]
+    introspection: Members,
     #[serde(skip_serializing_if = "Option::is_none")]
     allowed: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     missing_scopes: Option<Vec<&'a str>>,
 }
 
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Aud<'a> {
-    One(&'a str),
-    Several(Vec<&'a str>),
-}
-
-/// All that is said of a token that is not active, whatever the cause (RFC 7662 section 2.2).
-const INACTIVE: &str = r#"{"active":false}"#;
-
 fn answer(outcome: &Outcome, question: &Question) -> Response {
-    let mut response = match outcome {
-        Outcome::Inactive => ([(header::CONTENT_TYPE, "application/json")], INACTIVE).into_response(),
+    let answer = match outcome {
+        Outcome::Inactive => Answer { introspection: Members::Inactive, allowed: None, missing_scopes: None },
         Outcome::Active { verified, missing, .. } => {
-            let claims = verified.claims();
-            let mut aud: Vec<&str> = claims.aud().collect();
             let asked = !question.all_of.is_empty();
-            axum::Json(Members {
-                active: true,
-                scope: claims.scopes.to_string(),
-                client_id: claims.client.as_str(),
-                username: claims.username.as_deref(),
-                token_type: "Bearer",
-                exp: claims.expires.0,
-                iat: claims.issued.0,
-                nbf: claims.not_before.0,
-                sub: &claims.subject,
-                aud: if aud.len() == 1 { Aud::One(aud.remove(0)) } else { Aud::Several(aud) },
-                iss: &claims.issuer,
-                jti: claims.token.to_string(),
+            Answer {
+                introspection: Members::Active(Arc::clone(verified)),
                 allowed: asked.then_some(missing.is_empty()),
                 missing_scopes: asked.then(|| missing.iter().map(tessera_types::Scope::as_str).collect()),
-            })
-            .into_response()
+            }
         }
     };
+    let mut response = axum::Json(answer).into_response();
     no_store(response.headers_mut());
     response
 }

@@ -28,6 +28,7 @@ async fn rpcs(world: &World) -> Result<Vec<Rpc>> {
     let issuer = channel(ports.issuer_grpc).await?;
     let introspector = channel(ports.introspector_grpc).await?;
     let admin = format!("Bearer {}", world.admin_token().await?);
+    let follower = format!("Bearer {}", world.sync_token().await?);
     let set = FileDescriptorSet::decode(tessera_api::FILE_DESCRIPTOR_SET)?;
     let mut found = Vec::new();
     for file in set.file.iter().filter(|file| file.package().starts_with("tessera.")) {
@@ -36,6 +37,7 @@ async fn rpcs(world: &World) -> Result<Vec<Rpc>> {
                 let (channel, authorization) = match file.package() {
                     "tessera.introspection.v1" => (introspector.clone(), world.resource.basic()),
                     "tessera.oauth.v1" => (issuer.clone(), world.service.basic()),
+                    "tessera.sync.v1" => (issuer.clone(), follower.clone()),
                     _ => (issuer.clone(), admin.clone()),
                 };
                 found.push(Rpc {
@@ -167,6 +169,7 @@ async fn messages_beyond_the_cap_are_refused_before_they_are_read() -> Result<()
             let bytes = vec![0; usize::try_from(sent)?];
             let case = format!("{}: {length} bytes", rpc.path);
             let status = told(send(&rpc, &[], frame(0, length, &bytes)).await?, &case)?;
+            // The feed says of whatever it cannot read that it is malformed.
             let codes = [Code::OutOfRange, Code::ResourceExhausted, Code::InvalidArgument];
             assert!(codes.contains(&status.code()), "{case}: {status:?}");
         }

@@ -43,6 +43,8 @@ enum StreamError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Wire(#[from] WireError),
+    #[error("the stream broke off, or carried what is no message")]
+    Broken,
     #[error("the introspector reads too slowly")]
     Slow,
     #[error("the introspector's credential was revoked")]
@@ -58,7 +60,7 @@ impl Failure for StreamError {
         match self {
             Self::Feed(error) => error.code(),
             Self::Store(error) => error.code(),
-            Self::Wire(_) => ErrorCode::InvalidRequest,
+            Self::Wire(_) | Self::Broken => ErrorCode::InvalidRequest,
             Self::Slow => ErrorCode::Throttled,
             Self::Revoked => ErrorCode::InvalidToken,
             Self::OutOfTouch | Self::Stopping => ErrorCode::TemporarilyUnavailable,
@@ -69,7 +71,7 @@ impl Failure for StreamError {
         match self {
             Self::Feed(error) => error.reason(),
             Self::Store(error) => error.reason(),
-            Self::Wire(_) => "SYNC_MESSAGE_INVALID",
+            Self::Wire(_) | Self::Broken => "SYNC_MESSAGE_INVALID",
             Self::Slow => "SYNC_TOO_SLOW",
             Self::Revoked => "BEARER_TOKEN_INVALID",
             Self::OutOfTouch => "STORE_UNAVAILABLE",
@@ -81,7 +83,7 @@ impl Failure for StreamError {
         match self {
             Self::Feed(error) => error.advice(),
             Self::Store(error) => error.advice(),
-            Self::Wire(_) => "The message is malformed, or of a newer protocol than this issuer speaks.",
+            Self::Wire(_) | Self::Broken => "The message is malformed, or of a newer protocol than this issuer speaks.",
             Self::Slow => "The introspector left messages unread for too long. It may reconnect.",
             Self::Revoked => "The credential of this feed is no longer good. Get a new one.",
             Self::OutOfTouch => "The issuer cannot read its log. Reconnect.",
@@ -138,8 +140,9 @@ impl Driver {
             let outputs = tokio::select! {
                 message = incoming.message() => match message {
                     Ok(Some(message)) => self.feed.receive(wire::request_from_wire(message)?)?,
-                    // Hung up or broken: the holder is lost, unless it said goodbye before.
-                    Ok(None) | Err(_) => return Ok(()),
+                    // Hung up: the holder is lost, unless it said goodbye before.
+                    Ok(None) => return Ok(()),
+                    Err(_) => return Err(StreamError::Broken),
                 },
                 changed = position.changed() => {
                     let head = position.borrow_and_update().map(|position| position.revision);
