@@ -2,7 +2,9 @@
 //!
 //! Every test runs on the databases it names; where PostgreSQL is not installed its cases say so and pass, except in CI.
 
+pub mod asking;
 pub mod refusal;
+pub mod rpcs;
 pub mod shared;
 
 use std::net::SocketAddr;
@@ -112,7 +114,11 @@ pub fn form_encode(text: &str) -> String {
 /// A form.
 #[must_use]
 pub fn form(fields: &[(&str, &str)]) -> String {
-    fields.iter().map(|(name, value)| format!("{}={}", form_encode(name), form_encode(value))).collect::<Vec<_>>().join("&")
+    fields
+        .iter()
+        .map(|(name, value)| format!("{}={}", form_encode(name), form_encode(value)))
+        .collect::<Vec<_>>()
+        .join("&")
 }
 
 /// An HTTP answer.
@@ -250,12 +256,20 @@ impl World {
         revoke(self.pair.ports.issuer_grpc, &self.service, token).await
     }
 
+    /// Repeats a revocation until it is confirmed, as whoever was told that it is not is asked to.
+    pub async fn revoke_until_confirmed(&self, token: &str) -> Result<()> {
+        eventually("the revocation is confirmed", async || match self.revoke(token).await {
+            Ok(_) => Ok(Some(())),
+            Err(status) if reason(&status) == "REVOCATION_UNCONFIRMED" => Ok(None),
+            Err(status) => Err(status.into()),
+        })
+        .await
+    }
+
     /// An administrator's token.
     pub async fn admin_token(&self) -> Result<String> {
-        let administrator = Client {
-            id: tessera_testkit::pair::ADMINISTRATOR.to_owned(),
-            secret: self.pair.administrator_secret()?,
-        };
+        let administrator =
+            Client { id: tessera_testkit::pair::ADMINISTRATOR.to_owned(), secret: self.pair.administrator_secret()? };
         token(self.pair.ports.issuer_grpc, &administrator).await
     }
 

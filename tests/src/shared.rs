@@ -61,7 +61,8 @@ impl World {
     /// Fails where a process is gone or has panicked.
     pub async fn is_unharmed(&self) -> Result<()> {
         let ports = self.pair.ports;
-        for (service, ops) in [(&self.pair.issuer, ports.issuer_ops), (&self.pair.introspector, ports.introspector_ops)] {
+        for (service, ops) in [(&self.pair.issuer, ports.issuer_ops), (&self.pair.introspector, ports.introspector_ops)]
+        {
             ensure!(process::status(ops, "/livez").await? == 200, "not live:\n{}", service.said()?);
             let said = service.said()?;
             ensure!(!said.contains("panicked"), "a panic:\n{said}");

@@ -48,16 +48,6 @@ fn assert_unconfirmed(status: &Status) {
     assert!(status.get_details_retry_info().is_some(), "when to try again");
 }
 
-/// Repeats a revocation until it is confirmed, as whoever was told that it is not is asked to.
-async fn revoke_until_confirmed(world: &World, token: &str) -> Result<()> {
-    eventually("the revocation is confirmed", async || match world.revoke(token).await {
-        Ok(_) => Ok(Some(())),
-        Err(status) if reason(&status) == "REVOCATION_UNCONFIRMED" => Ok(None),
-        Err(status) => Err(status.into()),
-    })
-    .await
-}
-
 /// Revokes all at once, each checked at every introspector as soon as its revocation has returned.
 async fn revoke_all(world: &World, tokens: Vec<String>, introspectors: &[SocketAddr]) -> Result<()> {
     let issuer = channel(world.pair.ports.issuer_grpc).await?;
@@ -132,7 +122,7 @@ async fn an_unconfirmed_revocation_says_so_and_is_confirmed_by_repeating_it(#[ca
     assert_unconfirmed(&world.revoke(&one).await.expect_err("still nobody confirms"));
 
     world.pair.introspector.resume()?;
-    revoke_until_confirmed(&world, &one).await?;
+    world.revoke_until_confirmed(&one).await?;
     assert!(!world.check(&one).await?.active, "in the next call after OK");
     let again = post(ports.issuer_http, "/oauth2/revoke", Some(&world.service), &[("token", &two)]).await?;
     assert_eq!(again.status, 200, "{}", again.body);
@@ -153,7 +143,11 @@ async fn an_unconfirmed_change_of_a_client_waits_again_when_it_is_repeated(#[cas
     for attempt in ["the first", "the second, which has nothing left to write"] {
         let output = world.pair.tessera(&disable)?;
         let problem: serde_json::Value = serde_json::from_slice(&output.stderr).context("an error in JSON")?;
-        assert_eq!((output.status.code(), problem["reason"].as_str()), (Some(6), Some("REVOCATION_UNCONFIRMED")), "{attempt}");
+        assert_eq!(
+            (output.status.code(), problem["reason"].as_str()),
+            (Some(6), Some("REVOCATION_UNCONFIRMED")),
+            "{attempt}"
+        );
     }
     assert_eq!(world.check_at_issuer(&token).await?.body, r#"{"active":false}"#);
     // A new secret is not lost with its confirmation.
@@ -183,7 +177,7 @@ async fn one_silent_introspector_of_two_is_enough_to_be_unconfirmed(#[case] back
     assert_unconfirmed(&world.revoke(&token).await.expect_err("one has not confirmed"));
     assert!(!world.is_active(&token).await?, "the other has heard of it");
     second.resume()?;
-    revoke_until_confirmed(&world, &token).await?;
+    world.revoke_until_confirmed(&token).await?;
     assert!(!check(second_grpc, &world.resource, &token).await?.active);
     Ok(())
 }
@@ -277,11 +271,13 @@ async fn at_least_answers_no_older_than_the_revision_or_not_at_all(#[case] backe
     let ahead = format!("{epoch}.{}", number.parse::<u64>()? + 1000);
     let elsewhere = format!("{}.1", "0".repeat(16));
     for unreachable in [&ahead, &elsewhere] {
-        let refused = check_with(&world, &live, Requirement::AtLeast(unreachable.clone())).await.expect_err("not reached");
+        let refused =
+            check_with(&world, &live, Requirement::AtLeast(unreachable.clone())).await.expect_err("not reached");
         assert_eq!((refused.code(), reason(&refused).as_str()), (Code::Unavailable, "REPLICA_BEHIND"), "{unreachable}");
     }
     for malformed in ["", "x", "7", "0.0", "0000000000000000.-1"] {
-        let refused = check_with(&world, &live, Requirement::AtLeast(malformed.to_owned())).await.expect_err("malformed");
+        let refused =
+            check_with(&world, &live, Requirement::AtLeast(malformed.to_owned())).await.expect_err("malformed");
         assert_eq!(refused.code(), Code::InvalidArgument, "{malformed}");
     }
     // Over HTTP the revision comes with the revocation's answer, and goes into the form.

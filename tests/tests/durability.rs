@@ -5,7 +5,8 @@ use rstest::rstest;
 use tessera_testkit::pair::{Backend, Options};
 use tessera_testkit::process;
 use tessera_tests::{
-    Client, World, channel, check, check_on, create_client, eventually, post, reason, revoke_on, token, world, world_with,
+    Client, World, channel, check, check_on, create_client, eventually, post, reason, revoke_on, token, world,
+    world_with,
 };
 use tokio::sync::mpsc;
 use tonic::{Code, Status};
@@ -31,28 +32,22 @@ async fn restart_issuer(world: &mut World) -> Result<()> {
     world.pair.issuer.ready().await
 }
 
-/// Repeats a revocation until it is confirmed, as whoever was told that it is not is asked to.
-async fn revoke_until_confirmed(world: &World, token: &str) -> Result<()> {
-    eventually("the revocation is confirmed", async || match world.revoke(token).await {
-        Ok(_) => Ok(Some(())),
-        Err(status) if reason(&status) == "REVOCATION_UNCONFIRMED" => Ok(None),
-        Err(status) => Err(status.into()),
-    })
-    .await
-}
-
 /// That it cannot tell, in the form every client can read.
 fn assert_cannot_tell(status: &Status) {
     let info = status.get_details_error_info().expect("an ErrorInfo");
     assert_eq!((status.code(), info.domain.as_str()), (Code::Unavailable, "tessera"), "{status:?}");
-    assert!(["OUT_OF_TOUCH", "ISSUER_UNREACHABLE", "NOT_READY", "REPLICA_BEHIND"].contains(&info.reason.as_str()), "{info:?}");
+    assert!(
+        ["OUT_OF_TOUCH", "ISSUER_UNREACHABLE", "NOT_READY", "REPLICA_BEHIND"].contains(&info.reason.as_str()),
+        "{info:?}"
+    );
     assert!(status.get_details_retry_info().is_some(), "when to try again");
 }
 
 /// The same over HTTP.
 async fn assert_cannot_tell_over_http(world: &World, token: &str) -> Result<()> {
     let answer =
-        post(world.pair.ports.introspector_http, "/oauth2/introspect", Some(&world.resource), &[("token", token)]).await?;
+        post(world.pair.ports.introspector_http, "/oauth2/introspect", Some(&world.resource), &[("token", token)])
+            .await?;
     assert_eq!((answer.status, answer.error().as_str()), (503, "temporarily_unavailable"), "{}", answer.body);
     let retry_after: u64 = answer.header("retry-after").context("no Retry-After")?.parse()?;
     assert!(retry_after >= 1);
@@ -71,7 +66,8 @@ async fn a_killed_issuer_loses_nothing_it_acknowledged(#[case] backend: Backend)
     assert_eq!(keys.len(), 1);
     let (live, revoked) = (world.token().await?, world.token().await?);
     world.revoke(&revoked).await?;
-    let (late, gone) = (create_client(&world.pair, "late", FOR_ORDERS)?, create_client(&world.pair, "gone", FOR_ORDERS)?);
+    let (late, gone) =
+        (create_client(&world.pair, "late", FOR_ORDERS)?, create_client(&world.pair, "gone", FOR_ORDERS)?);
     let of_gone = token(world.pair.ports.issuer_grpc, &gone).await?;
     let rotated = world.pair.tessera_json(&["client", "secret", "rotate", "late"])?;
     let second = Client { secret: rotated["client_secret"].as_str().context("a secret")?.to_owned(), ..late.clone() };
@@ -222,7 +218,7 @@ async fn a_restarted_issuer_waits_for_introspectors_that_have_not_found_back(#[c
     let refused = world.revoke(&token).await.expect_err("an introspector that it knew has not confirmed");
     assert_eq!((refused.code(), reason(&refused).as_str()), (Code::Unavailable, "REVOCATION_UNCONFIRMED"));
     world.pair.introspector.resume()?;
-    revoke_until_confirmed(&world, &token).await?;
+    world.revoke_until_confirmed(&token).await?;
     assert!(!world.check(&token).await?.active, "in the next call after OK");
 
     // The same without a pause, where it is a race.
@@ -231,7 +227,7 @@ async fn a_restarted_issuer_waits_for_introspectors_that_have_not_found_back(#[c
         assert!(world.is_active_again(&token).await?);
         world.pair.issuer.kill()?;
         restart_issuer(&mut world).await?;
-        revoke_until_confirmed(&world, &token).await?;
+        world.revoke_until_confirmed(&token).await?;
         assert!(!world.check(&token).await.is_ok_and(|answer| answer.active), "in the next call after OK");
     }
     Ok(())
@@ -374,7 +370,9 @@ async fn an_introspector_cut_off_too_long_says_unavailable_and_never_guesses(#[c
 #[case::sqlite(Backend::Sqlite)]
 #[case::postgres(Backend::Postgres)]
 #[tokio::test(flavor = "multi_thread")]
-async fn each_service_ends_with_0_when_told_to_also_while_clients_are_connected(#[case] backend: Backend) -> Result<()> {
+async fn each_service_ends_with_0_when_told_to_also_while_clients_are_connected(
+    #[case] backend: Backend,
+) -> Result<()> {
     let Some(mut world) = world(backend).await? else { return Ok(()) };
     let (live, dead) = (world.token().await?, world.token().await?);
     world.revoke(&dead).await?;

@@ -32,7 +32,8 @@ fn rotate(world: &World, client: &Client, arguments: &[&str]) -> Result<Client> 
 /// Whether a client's secret is good at the token endpoint, over both doors.
 async fn may_get_tokens(world: &World, client: &Client) -> Result<bool> {
     let over_http =
-        post(world.pair.ports.issuer_http, "/oauth2/token", Some(client), &[("grant_type", "client_credentials")]).await?;
+        post(world.pair.ports.issuer_http, "/oauth2/token", Some(client), &[("grant_type", "client_credentials")])
+            .await?;
     let over_grpc = token(world.pair.ports.issuer_grpc, client).await;
     match (over_http.status, over_grpc) {
         (200, Ok(_)) => Ok(true),
@@ -134,15 +135,19 @@ async fn a_client_made_anew_under_the_same_id_inherits_nothing(#[case] backend: 
 async fn narrowing_a_client_ends_its_older_tokens_and_widening_revives_none(#[case] backend: Backend) -> Result<()> {
     let Some(world) = world(backend).await? else { return Ok(()) };
     let wide: &[&str] = &[
-        "--grant", "client_credentials", "refresh_token", "--scope", "orders:read", "orders:write", "--audience",
-        "orders-api", "billing-api",
+        "--grant",
+        "client_credentials",
+        "refresh_token",
+        "--scope",
+        "orders:read",
+        "orders:write",
+        "--audience",
+        "orders-api",
+        "billing-api",
     ];
     let client = create_client(&world.pair, "wide", wide)?;
-    let narrowings: [&[&str]; 3] = [
-        &["--remove-scope", "orders:write"],
-        &["--audience", "orders-api"],
-        &["--grant", "client_credentials"],
-    ];
+    let narrowings: [&[&str]; 3] =
+        [&["--remove-scope", "orders:write"], &["--audience", "orders-api"], &["--grant", "client_credentials"]];
     for narrowing in narrowings {
         let old = token(world.pair.ports.issuer_grpc, &client).await?;
         assert!(world.is_active(&old).await?);
@@ -270,7 +275,10 @@ async fn without_an_overlap_the_old_secret_ends_at_once_also_where_it_was_rememb
         assert!(may_introspect(&world, &current, &token).await?);
         let next = rotate(&world, &current, &["--overlap", "0", "--yes"])?;
         let refused = check(world.pair.ports.introspector_grpc, &current, &token).await.expect_err("an ended secret");
-        assert_eq!((refused.code(), reason(&refused).as_str()), (Code::Unauthenticated, "CLIENT_AUTHENTICATION_FAILED"));
+        assert_eq!(
+            (refused.code(), reason(&refused).as_str()),
+            (Code::Unauthenticated, "CLIENT_AUTHENTICATION_FAILED")
+        );
         assert!(!may_introspect(&world, &current, &token).await?);
         assert!(may_introspect(&world, &next, &token).await?);
         current = next;
@@ -431,8 +439,16 @@ async fn a_callers_bearer_token_dies_with_its_revocation_and_with_its_client(#[c
         &world.pair,
         "gateway",
         &[
-            "--grant", "client_credentials", "--scope", "introspect", "--default-scope", "introspect", "--audience",
-            "tessera-introspector", "--resource", "orders-api",
+            "--grant",
+            "client_credentials",
+            "--scope",
+            "introspect",
+            "--default-scope",
+            "introspect",
+            "--audience",
+            "tessera-introspector",
+            "--resource",
+            "orders-api",
         ],
     )?;
     let issuer = world.pair.ports.issuer_grpc;

@@ -3,17 +3,13 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result, ensure};
-use http::{HeaderValue, Request};
-use http_body_util::{BodyExt as _, Full};
-use prost::Message as _;
-use prost::bytes::Bytes;
-use prost_types::FileDescriptorSet;
+use http::HeaderValue;
 use tessera_tests::refusal::CANARY;
+use tessera_tests::rpcs::{self, Method, Told, frame, framed};
 use tessera_tests::shared::shared;
 use tessera_tests::{World, channel};
 use tonic::transport::Channel;
 use tonic::{Code, Status};
-use tower::{Service as _, ServiceExt as _};
 
 /// A method, and where and as whom it is called.
 struct Rpc {
@@ -29,77 +25,29 @@ async fn rpcs(world: &World) -> Result<Vec<Rpc>> {
     let introspector = channel(ports.introspector_grpc).await?;
     let admin = format!("Bearer {}", world.admin_token().await?);
     let follower = format!("Bearer {}", world.sync_token().await?);
-    let set = FileDescriptorSet::decode(tessera_api::FILE_DESCRIPTOR_SET)?;
-    let mut found = Vec::new();
-    for file in set.file.iter().filter(|file| file.package().starts_with("tessera.")) {
-        for service in &file.service {
-            for method in &service.method {
-                let (channel, authorization) = match file.package() {
-                    "tessera.introspection.v1" => (introspector.clone(), world.resource.basic()),
-                    "tessera.oauth.v1" => (issuer.clone(), world.service.basic()),
-                    "tessera.sync.v1" => (issuer.clone(), follower.clone()),
-                    _ => (issuer.clone(), admin.clone()),
-                };
-                found.push(Rpc {
-                    path: format!("/{}.{}/{}", file.package(), service.name(), method.name()),
-                    streaming: method.client_streaming(),
-                    channel,
-                    authorization,
-                });
-            }
-        }
-    }
-    ensure!(found.len() >= 20, "only {} methods", found.len());
-    Ok(found)
-}
-
-/// A gRPC message on the wire: a flag, a length, and the bytes.
-fn framed(message: &[u8]) -> Vec<u8> {
-    frame(0, u32::try_from(message.len()).unwrap_or(u32::MAX), message)
-}
-
-fn frame(flag: u8, length: u32, bytes: &[u8]) -> Vec<u8> {
-    [&[flag][..], &length.to_be_bytes(), bytes].concat()
-}
-
-/// An answer: the HTTP status, and the gRPC one where there is any.
-struct Told {
-    http: u16,
-    status: Option<Status>,
+    let rpc = |method: Method| {
+        let (channel, authorization) = match &*method.package {
+            "tessera.introspection.v1" => (&introspector, world.resource.basic()),
+            "tessera.oauth.v1" => (&issuer, world.service.basic()),
+            "tessera.sync.v1" => (&issuer, follower.clone()),
+            _ => (&issuer, admin.clone()),
+        };
+        Rpc { path: method.path, streaming: method.streaming, channel: channel.clone(), authorization }
+    };
+    Ok(rpcs::methods()?.into_iter().map(rpc).collect())
 }
 
 /// Sends a body as it is. Headers replace the usual ones.
-async fn send(rpc: &Rpc, headers: &[(&'static str, HeaderValue)], body: Vec<u8>) -> Result<Told> {
-    let mut request = Request::post(&rpc.path).body(tonic::body::Body::new(Full::new(Bytes::from(body))))?;
-    let usual = [("content-type", "application/grpc"), ("te", "trailers"), ("authorization", &*rpc.authorization)];
-    for (name, value) in usual {
-        request.headers_mut().insert(name, value.parse()?);
-    }
-    for (name, value) in headers {
-        request.headers_mut().insert(*name, value.clone());
-    }
-    exchange(&rpc.channel, request).await
-}
-
-async fn exchange(channel: &Channel, request: Request<tonic::body::Body>) -> Result<Told> {
-    let mut channel = channel.clone();
-    let response = channel.ready().await?.call(request).await?;
-    let http = response.status().as_u16();
-    let (parts, body) = response.into_parts();
-    let mut status = Status::from_header_map(&parts.headers);
-    let collected = body.collect().await?;
-    if let Some(trailers) = collected.trailers() {
-        status = status.or_else(|| Status::from_header_map(trailers));
-    }
-    let bytes = collected.to_bytes();
-    ensure!(!String::from_utf8_lossy(&bytes).contains(CANARY), "input is echoed");
-    Ok(Told { http, status })
+async fn send(rpc: &Rpc, headers: &[(&str, HeaderValue)], body: Vec<u8>) -> Result<Told> {
+    let usual = [("authorization", HeaderValue::try_from(&rpc.authorization)?)];
+    let told = rpcs::call(&rpc.channel, &rpc.path, &[&usual, headers].concat(), body).await?;
+    ensure!(!String::from_utf8_lossy(&told.body).contains(CANARY), "input is echoed");
+    Ok(told)
 }
 
 /// The status of an answer, which must not echo what was sent nor be a failure of ours.
 fn told(told: Told, case: &str) -> Result<Status> {
-    ensure!(told.http == 200, "{case}: HTTP {}", told.http);
-    let status = told.status.with_context(|| format!("{case}: no status"))?;
+    let status = told.status().with_context(|| case.to_owned())?;
     ensure!(!status.message().contains(CANARY), "{case}: input is echoed: {status:?}");
     ensure!(!matches!(status.code(), Code::Unknown | Code::DataLoss | Code::Unavailable), "{case}: {status:?}");
     Ok(status)
@@ -302,17 +250,13 @@ async fn headers_beyond_the_cap_end_the_call_and_not_the_server() -> Result<()> 
         // Refused by a status or by a reset of the stream; our own side may refuse to send so much as well.
         assert!(!answer.is_ok_and(|told| told.status.is_some_and(|status| status.code() == Code::Ok)));
     }
-    assert!(world.is_active(&world.token().await?).await?);
+    assert!(world.everybody_says_active(&world.token().await?).await?);
     world.is_unharmed().await
 }
 
 async fn bomb(at: SocketAddr, path: &str) -> Result<Told> {
-    let channel = channel(at).await?;
-    let mut request = Request::post(path).body(tonic::body::Body::new(Full::new(Bytes::from(framed(&[])))))?;
-    request.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
-    for n in 0..500 {
-        let name = http::HeaderName::try_from(format!("x-{n}"))?;
-        request.headers_mut().insert(name, HeaderValue::try_from("a".repeat(1000))?);
-    }
-    exchange(&channel, request).await
+    let names: Vec<String> = (0..500).map(|n| format!("x-{n}")).collect();
+    let value = HeaderValue::try_from("a".repeat(1000))?;
+    let headers: Vec<_> = names.iter().map(|name| (name.as_str(), value.clone())).collect();
+    rpcs::call(&channel(at).await?, path, &headers, framed(&[])).await
 }

@@ -1,12 +1,10 @@
 //! Tokens that are nearly ours.
 
 use anyhow::{Context as _, Result};
+use tessera_tests::asking::INACTIVE;
 use tessera_tests::shared::shared;
 use tessera_tests::{FORM, World, check_on, channel, form_encode, request};
 use tonic::Code;
-
-/// What introspection says of everything that is not active.
-const INACTIVE: &str = r#"{"active":false}"#;
 
 /// Whether somebody says that a token is active; where too many unknown ones are being checked, asked again.
 async fn active(world: &World, at: std::net::SocketAddr, token: &str) -> Result<bool> {
@@ -47,7 +45,7 @@ async fn a_token_with_any_byte_changed_is_inactive_and_revoking_it_revokes_nothi
     let world = shared().await?;
     let ports = world.pair.ports;
     let token = world.token().await?;
-    assert!(world.is_active(&token).await?);
+    assert!(world.everybody_says_active(&token).await?);
     let introspector = channel(ports.introspector_grpc).await?;
     let issuer = channel(ports.issuer_grpc).await?;
     for at in 0..token.len() {
@@ -63,7 +61,7 @@ async fn a_token_with_any_byte_changed_is_inactive_and_revoking_it_revokes_nothi
             }
         }
     }
-    assert!(world.is_active(&token).await?, "none of these was this token");
+    assert!(world.everybody_says_active(&token).await?, "none of these was this token");
     world.is_unharmed().await
 }
 
@@ -119,7 +117,7 @@ async fn truncated_extended_and_rearranged_tokens_are_inactive_and_revoking_them
         assert_eq!((revoked.status, revoked.body.as_str()), (200, ""), "{token:?}: RFC 7009 section 2.2");
     }
     for token in [token, second] {
-        assert!(world.is_active(&token).await?, "none of these was this token");
+        assert!(world.everybody_says_active(&token).await?, "none of these was this token");
     }
     world.is_unharmed().await
 }

@@ -43,7 +43,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("tessera-testkit", &["tessera-types"]),
-    ("tessera-tests", &["tessera-types", "tessera-api", "tessera-keys", "tessera-testkit"]),
+    // The store, since a forger in the tests needs a real signing key, and no interface gives it out.
+    ("tessera-tests", &["tessera-types", "tessera-api", "tessera-keys", "tessera-store", "tessera-testkit"]),
     (
         "tessera-benches",
         &["tessera-types", "tessera-api", "tessera-keys", "tessera-ledger", "tessera-check", "tessera-testkit"],

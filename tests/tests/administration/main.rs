@@ -1,0 +1,4 @@
+//! Administration: who may, and what it refuses.
+
+mod access;
+mod clients;

@@ -1,0 +1,182 @@
+//! Nothing that opens anything is ever logged or counted (item 40).
+
+use anyhow::{Context as _, Result, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use tessera_testkit::pair::{Backend, Options};
+use tessera_tests::refusal::CANARY;
+use tessera_tests::rpcs::{self, framed};
+use tessera_tests::{
+    Client, FORM, World, as_bearer, channel, check, create_client, form, post, request, revoke, token, with_authorization,
+    world_with,
+};
+
+/// Secrets that were used, and where one must not appear.
+struct Canaries(Vec<(&'static str, String)>);
+
+impl Canaries {
+    fn add(&mut self, what: &'static str, text: &str) {
+        self.0.push((what, text.to_owned()));
+    }
+
+    /// A client's secret, and what goes over the wire for it.
+    fn client(&mut self, what: &'static str, client: &Client) {
+        self.add(what, &client.secret);
+        self.add("a Basic header", client.basic().trim_start_matches("Basic "));
+    }
+
+    /// A token, and each part of it: half a log line is a leak too.
+    fn token(&mut self, what: &'static str, token: &str) {
+        for part in token.split('.').skip(1) {
+            self.add(what, &part[..part.len().min(40)]);
+        }
+    }
+
+    fn are_absent(&self, place: &str, text: &str) -> Result<()> {
+        for (what, canary) in &self.0 {
+            ensure!(!text.contains(canary.as_str()), "{place} has {what}: {canary}");
+        }
+        Ok(())
+    }
+}
+
+/// Item 40: at the most talkative level, no log and no metric of either process has a token, a secret, a header or a query.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_log_and_no_metric_has_a_credential() -> Result<()> {
+    let log = "[log]\nlevel = \"trace\"".to_owned();
+    let options = Options { issuer: log.clone(), introspector: log, ..Options::default() };
+    let world = world_with(Backend::Sqlite, options).await?.context("SQLite is always there")?;
+    let mut canaries = Canaries(vec![("what was sent", CANARY.to_owned())]);
+    canaries.add("what was sent, in base64", &STANDARD.encode(CANARY)[..16]);
+    canaries.client("a generated secret", &world.service);
+    canaries.client("a resource server's secret", &world.resource);
+    canaries.add("the administrator's secret", &world.pair.administrator_secret()?);
+    let introspector = std::fs::read_to_string(world.pair.folder().join("introspector.secret"))?;
+    canaries.add("the introspector's secret", introspector.trim());
+
+    succeed(&world, &mut canaries).await?;
+    fail(&world, &mut canaries).await?;
+    blunder(&world).await?;
+
+    for (name, service) in [("issuer", &world.pair.issuer), ("introspector", &world.pair.introspector)] {
+        let said = service.said()?;
+        ensure!(said.contains("DEBUG") || said.contains("TRACE"), "{name}: the level has no effect:\n{said}");
+        canaries.are_absent(&format!("the log of the {name}"), &said)?;
+        canaries.are_absent(&format!("the metrics of the {name}"), &service.metrics().await?)?;
+    }
+    let said = world.pair.issuer.said()?;
+    ensure!(said.contains("client authentication failed"), "failures are logged:\n{said}");
+    Ok(())
+}
+
+/// Everything that can be done, in every way of authenticating.
+async fn succeed(world: &World, canaries: &mut Canaries) -> Result<()> {
+    let ports = world.pair.ports;
+    let file = world.pair.folder().join("chosen");
+    std::fs::write(&file, format!("chosen {CANARY}"))?;
+    let shape = ["--grant", "client_credentials", "--audience", "orders-api", "--resource", "orders-api", "--secret-file"];
+    create_client(&world.pair, "chosen", &[&shape[..], &[&file.display().to_string()]].concat())?;
+    let chosen = Client { id: "chosen".to_owned(), secret: format!("chosen {CANARY}") };
+    canaries.client("a chosen secret", &chosen);
+    let rotated = world.pair.tessera_json(&["client", "secret", "rotate", "service"])?;
+    canaries.add("a rotated secret", rotated["client_secret"].as_str().context("a secret")?);
+    let grant = ("grant_type", "client_credentials");
+    for client in [&world.service, &chosen] {
+        let by_rpc = token(ports.issuer_grpc, client).await?;
+        let by_header = post(ports.issuer_http, "/oauth2/token", Some(client), &[grant]).await?;
+        let fields = [grant, ("client_id", &*client.id), ("client_secret", &*client.secret)];
+        let by_form = post(ports.issuer_http, "/oauth2/token", None, &fields).await?;
+        for token in [by_rpc, access_token(&by_header)?, access_token(&by_form)?] {
+            canaries.token("a token", &token);
+            ensure!(world.everybody_says_active(&token).await?);
+            ensure!(world.ask(&chosen, &token).await?.active()?);
+            post(ports.issuer_http, "/oauth2/revoke", Some(client), &[("token", &token)]).await?;
+            revoke(ports.issuer_grpc, client, &token).await?;
+            ensure!(!world.everybody_says_active(&token).await?);
+        }
+    }
+    let admin = world.admin_token().await?;
+    canaries.token("an administrator's token", &admin);
+    let issuer = channel(ports.issuer_grpc).await?;
+    let bearer = http::HeaderValue::try_from(format!("Bearer {admin}"))?;
+    for method in rpcs::methods()?.iter().filter(|method| method.package == "tessera.admin.v1") {
+        rpcs::call(&issuer, &method.path, &[("authorization", bearer.clone())], framed(&[])).await?;
+    }
+    Ok(())
+}
+
+fn access_token(answer: &tessera_tests::Answer) -> Result<String> {
+    answer.json()?["access_token"].as_str().map(str::to_owned).with_context(|| answer.body.clone())
+}
+
+/// What is refused.
+async fn fail(world: &World, canaries: &mut Canaries) -> Result<()> {
+    let ports = world.pair.ports;
+    // A secret where the identifier belongs is a secret all the same.
+    let swapped = Client { id: world.service.secret.clone(), secret: world.service.id.clone() };
+    let wrong = Client { id: "service".to_owned(), secret: format!("wrong {CANARY}") };
+    canaries.client("a wrong secret", &wrong);
+    let good = world.token().await?;
+    canaries.token("a token", &good);
+    let cut = &good[..good.len() - 2];
+    for client in [&swapped, &wrong] {
+        post(ports.issuer_http, "/oauth2/token", Some(client), &[("grant_type", "client_credentials")]).await?;
+        for at in [ports.issuer_http, ports.introspector_http] {
+            post(at, "/oauth2/introspect", Some(client), &[("token", &good)]).await?;
+        }
+        check(ports.introspector_grpc, client, &good).await.expect_err("refused");
+        revoke(ports.issuer_grpc, client, &good).await.expect_err("refused");
+    }
+    for token in [cut, CANARY, &format!("{CANARY}.{CANARY}.{CANARY}")] {
+        ensure!(!world.everybody_says_active(token).await?);
+        world.revoke(token).await?;
+        let bearer = format!("Bearer {token}");
+        for at in [ports.issuer_http, ports.introspector_http] {
+            request(at, "POST", "/oauth2/introspect", &[FORM, ("authorization", &bearer)], form(&[("token", token)])).await?;
+        }
+        let message = tessera_api::introspection::v1::IntrospectRequest::default();
+        let mut rpc = tessera_api::introspection::v1::introspection_service_client::IntrospectionServiceClient::new(
+            channel(ports.introspector_grpc).await?,
+        );
+        rpc.introspect(with_authorization(&bearer, message)?).await.expect_err("refused");
+        let list = tessera_api::admin::v1::ListClientsRequest::default();
+        let mut admin = tessera_api::admin::v1::client_service_client::ClientServiceClient::new(channel(ports.issuer_grpc).await?);
+        admin.list_clients(as_bearer(token, list)?).await.expect_err("refused");
+    }
+    Ok(())
+}
+
+/// What is malformed, with a canary wherever one can stand.
+async fn blunder(world: &World) -> Result<()> {
+    let ports = world.pair.ports;
+    let pair = STANDARD.encode(format!("{CANARY}%zz:{CANARY}"));
+    let headers = [
+        ("authorization", format!("Basic {pair}")),
+        ("authorization", format!("{CANARY} {CANARY}")),
+        ("cookie", format!("session={CANARY}")),
+        ("content-encoding", CANARY.to_owned()),
+        ("content-type", CANARY.to_owned()),
+        ("user-agent", CANARY.to_owned()),
+        ("x-forwarded-for", CANARY.to_owned()),
+        ("referer", format!("https://a.example/?code={CANARY}")),
+    ];
+    let body = format!("token={CANARY}&token={CANARY}&password={CANARY}&code={CANARY}&code_verifier={CANARY}");
+    for at in [ports.issuer_http, ports.introspector_http] {
+        for path in ["/oauth2/token", "/oauth2/revoke", "/oauth2/introspect", "/oauth2/jwks", "/nothing"] {
+            let query = format!("{path}?token={CANARY}&client_secret={CANARY}&x={CANARY}");
+            for (name, value) in &headers {
+                request(at, "POST", &query, &[FORM, (name, value)], &body).await?;
+                request(at, "GET", &query, &[(name, value)], "").await?;
+            }
+        }
+    }
+    for at in [ports.issuer_grpc, ports.introspector_grpc] {
+        let channel = channel(at).await?;
+        for method in rpcs::methods()? {
+            let value = http::HeaderValue::try_from(format!("Bearer {CANARY}"))?;
+            let headers = [("authorization", value.clone()), ("x-secret", value)];
+            rpcs::call(&channel, &method.path, &headers, framed(CANARY.as_bytes())).await?;
+        }
+    }
+    Ok(())
+}
