@@ -24,7 +24,7 @@ use crate::throttle::TooMany;
 const REMEMBER_FOR: Duration = Duration::from_secs(60);
 
 /// How often a client that keeps changing is looked at again.
-const LOOKS: usize = 3;
+const LOOKS: usize = 4;
 
 /// How many are remembered.
 const REMEMBERED: usize = 10_000;
@@ -55,7 +55,7 @@ impl AuthMethod {
 /// What a client presented.
 #[derive(Clone, Debug)]
 pub struct PresentedClient {
-    /// The identifier, as sent. Whether it is well-formed is looked at where its existence is, so that both look alike.
+    /// The identifier, as sent. One that is malformed is refused as one that does not exist.
     pub id: String,
     /// The secret, unless it was absent or empty: an empty secret never authenticates.
     pub secret: Option<PresentedSecret>,
@@ -92,8 +92,8 @@ pub enum ClientAuthError {
     /// The database did not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The issuer has not loaded its log yet.
-    #[error("the log is not loaded yet")]
+    /// The issuer has not loaded its log yet, or the client keeps changing.
+    #[error("the log is not loaded yet, or the client keeps changing")]
     NotReady,
 }
 
@@ -142,7 +142,7 @@ impl Failure for ClientAuthError {
             Self::Throttled(_) => "Too many failed authentications. Wait as long as Retry-After says.",
             Self::Passwords(PasswordError::Hash(_)) => "The server failed. Its log says more.",
             Self::Passwords(_) => "The server is checking too many passwords. Try again.",
-            Self::NotReady => "The server is starting. Try again.",
+            Self::NotReady => "The server is starting, or the client is being changed. Try again.",
             Self::Store(error) => error.advice(),
         }
     }
@@ -181,25 +181,27 @@ pub async fn authenticate(cx: &Context, presented: &PresentedClient) -> Result<A
     result
 }
 
-/// A client that was changed while it was looked at is looked at again: what follows from the older look would be dead on arrival.
+/// A client that was changed while it was looked at is looked at again: what follows from the older look could outlive the change of
+/// a secret, or would be dead on arrival.
 async fn authenticate_up_to_date(
     cx: &Context,
     presented: &PresentedClient,
 ) -> Result<AuthenticatedClient, ClientAuthError> {
-    let mut authenticated = authenticate_once(cx, presented).await?;
     for _ in 0..LOOKS {
+        let authenticated = authenticate_once(cx, presented).await?;
         if !overtaken(cx, &authenticated) {
-            break;
+            return Ok(authenticated);
         }
-        authenticated = authenticate_once(cx, presented).await?;
     }
-    Ok(authenticated)
+    Err(ClientAuthError::NotReady)
 }
 
-/// Whether a watermark of the client was raised after the revision it was looked at.
+/// Whether the client was changed after the revision it was looked at.
 fn overtaken(cx: &Context, authenticated: &AuthenticatedClient) -> bool {
     cx.replica.state().is_some_and(|state| {
-        state.client_watermark(&authenticated.client.id).max(state.everything()) > authenticated.rev.number
+        let id = &authenticated.client.id;
+        let changed = state.client(id).map_or(0, |entry| entry.revision);
+        changed.max(state.client_watermark(id)).max(state.everything()) > authenticated.rev.number
     })
 }
 

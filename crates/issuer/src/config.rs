@@ -79,8 +79,8 @@ pub struct Introspection {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Sync {
-    /// How long a revocation waits for introspectors before it is reported as unconfirmed. Longer than their `max_staleness` and a
-    /// quarter more, or every crash of an introspector shows as one.
+    /// How long a revocation waits for introspectors before it is reported as unconfirmed. Longer than their `max_staleness`, a
+    /// quarter more and a second, or every crash of an introspector shows as one.
     #[serde(with = "tessera_kit::config::duration")]
     pub confirm_within: Duration,
 }

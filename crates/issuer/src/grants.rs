@@ -40,6 +40,72 @@ impl GrantRequest {
     }
 }
 
+/// What is wrong with a token request's parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParameterError {
+    /// No grant type.
+    #[error("no grant type")]
+    GrantTypeMissing,
+    /// A grant type that this server does not run.
+    #[error("unsupported grant type")]
+    GrantTypeUnsupported,
+    /// A scope that is none.
+    #[error("malformed scope")]
+    Scope,
+    /// An audience that is none.
+    #[error("malformed audience")]
+    Audience,
+    /// A `resource` that is not an absolute URI without fragment (RFC 8707 section 2).
+    #[error("resource is not an absolute URI")]
+    Resource,
+    /// `resource` and `audience` both, and different.
+    #[error("resource and audience differ")]
+    Ambiguous,
+}
+
+impl Failure for ParameterError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::GrantTypeMissing => ErrorCode::InvalidRequest,
+            Self::GrantTypeUnsupported => ErrorCode::UnsupportedGrantType,
+            Self::Scope => ErrorCode::InvalidScope,
+            Self::Audience | Self::Resource | Self::Ambiguous => ErrorCode::InvalidTarget,
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::GrantTypeMissing => "GRANT_TYPE_MISSING",
+            Self::GrantTypeUnsupported => "GRANT_TYPE_UNSUPPORTED",
+            Self::Scope => "SCOPE_MALFORMED",
+            Self::Audience => "AUDIENCE_MALFORMED",
+            Self::Resource => "RESOURCE_MALFORMED",
+            Self::Ambiguous => "RESOURCE_AND_AUDIENCE_DIFFER",
+        }
+    }
+
+    fn field(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::GrantTypeMissing | Self::GrantTypeUnsupported => "grant_type",
+            Self::Scope => "scope",
+            Self::Audience | Self::Resource | Self::Ambiguous => "audience",
+        })
+    }
+
+    fn advice(&self) -> &'static str {
+        match self {
+            Self::GrantTypeMissing => "The parameter grant_type is missing.",
+            Self::GrantTypeUnsupported => {
+                "The grant type is not supported. The server's metadata lists the supported ones."
+            }
+            Self::Scope => "The parameter scope is malformed: names of printable ASCII, separated by spaces.",
+            Self::Audience => "The parameter audience is malformed.",
+            Self::Resource => "The parameter resource is not an absolute URI without fragment.",
+            Self::Ambiguous => "The parameters resource and audience differ. Send one of them.",
+        }
+    }
+}
+
 /// Why a token request got no token.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {

@@ -22,7 +22,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 )]
 struct Arguments {
     /// The configuration file (TOML); environment variables TESSERA_… go over it.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "TESSERA_CONFIG")]
     config: Option<PathBuf>,
 }
 

@@ -1,12 +1,15 @@
 //! Failed authentications, counted per client identifier and address (security.md, item 6).
 //!
 //! A leaky bucket for each pair: every failure adds one, time takes away. Known and unknown identifiers are counted alike, so
-//! that the counter tells nothing of which exist. Successes count nothing: a busy client is never throttled by being busy.
+//! that the counter tells nothing of which exist. Successes count nothing: a busy client is never throttled by being busy. A pair is
+//! kept as a keyed hash: what callers send takes no room here, and nobody can aim at another's bucket.
 
+use std::hash::BuildHasher as _;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use foldhash::quality::RandomState;
 use hashbrown::HashMap;
 use tessera_types::Clock;
 
@@ -16,17 +19,28 @@ const BURST: u32 = 20;
 /// How long it takes until one failure is forgotten.
 const REFILL: Duration = Duration::from_secs(3);
 
-/// With so many pairs the ones at rest are forgotten; with twice as many, new ones share one bucket.
-const SWEEP_ABOVE: usize = 10_000;
+/// The most pairs that are counted; further ones share a bucket.
+const MOST: usize = 100_000;
 
-type Key = (Box<str>, Option<IpAddr>);
+/// The bucket of all pairs beyond [`MOST`].
+const SHARED: u64 = 0;
+
+/// How often buckets at rest are forgotten, at most.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// Counts failures and says when there were too many.
 #[derive(Clone)]
 pub struct FailureThrottle {
     clock: Arc<dyn Clock>,
+    hasher: RandomState,
+    buckets: Arc<Mutex<Buckets>>,
+}
+
+#[derive(Default)]
+struct Buckets {
     /// When each pair's bucket will be empty, on the monotonic clock.
-    empty_at: Arc<Mutex<HashMap<Key, Duration>>>,
+    empty_at: HashMap<u64, Duration>,
+    swept: Duration,
 }
 
 /// Too many failures; how long to wait.
@@ -37,7 +51,7 @@ impl FailureThrottle {
     /// A throttle on this clock.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, empty_at: Arc::default() }
+        Self { clock, hasher: RandomState::default(), buckets: Arc::default() }
     }
 
     /// Whether a further attempt may be looked at.
@@ -46,8 +60,9 @@ impl FailureThrottle {
     /// [`TooMany`] with the time to wait, at least a second.
     pub fn admit(&self, who: &str, from: Option<IpAddr>) -> Result<(), TooMany> {
         let now = self.clock.monotonic();
-        let buckets = self.empty_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let level = buckets.get(&(Box::from(who), from)).map_or(Duration::ZERO, |at| at.saturating_sub(now));
+        let buckets = self.lock();
+        let key = buckets.key(self.pair(who, from));
+        let level = buckets.empty_at.get(&key).map_or(Duration::ZERO, |at| at.saturating_sub(now));
         let over = level.saturating_sub(REFILL * (BURST - 1));
         if over.is_zero() { Ok(()) } else { Err(TooMany(over.max(Duration::from_secs(1)))) }
     }
@@ -55,13 +70,37 @@ impl FailureThrottle {
     /// Counts a failure.
     pub fn failed(&self, who: &str, from: Option<IpAddr>) {
         let now = self.clock.monotonic();
-        let mut buckets = self.empty_at.lock().unwrap_or_else(PoisonError::into_inner);
-        if buckets.len() >= SWEEP_ABOVE {
-            buckets.retain(|_, at| *at > now);
+        let mut buckets = self.lock();
+        if buckets.empty_at.len() >= MOST && now.saturating_sub(buckets.swept) >= SWEEP_EVERY {
+            buckets.empty_at.retain(|_, at| *at > now);
+            buckets.swept = now;
         }
-        let key = if buckets.len() >= 2 * SWEEP_ABOVE { (Box::from(""), None) } else { (Box::from(who), from) };
-        let at = buckets.entry(key).or_insert(now);
-        *at = (*at).max(now) + REFILL;
+        let key = buckets.key(self.pair(who, from));
+        let at = buckets.empty_at.entry(key).or_insert(now);
+        // Never further ahead than a burst and one: who goes on while refused does not wait longer for it.
+        *at = ((*at).max(now) + REFILL).min(now + REFILL * (BURST + 1));
+    }
+
+    fn pair(&self, who: &str, from: Option<IpAddr>) -> u64 {
+        self.hasher.hash_one((who, from.map(network)))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Buckets> {
+        self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Buckets {
+    fn key(&self, pair: u64) -> u64 {
+        if self.empty_at.contains_key(&pair) || self.empty_at.len() < MOST { pair } else { SHARED }
+    }
+}
+
+/// One subscriber has many IPv6 addresses: what counts is its network (/64).
+fn network(address: IpAddr) -> u128 {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => u128::from(v4.to_bits()),
+        IpAddr::V6(v6) => v6.to_bits() >> 64 << 64,
     }
 }
 
@@ -85,5 +124,29 @@ mod tests {
         assert_eq!(throttle.admit("c", None), Ok(()));
         clock.advance(REFILL);
         assert_eq!(throttle.admit("c", HERE), Ok(()));
+    }
+
+    #[test]
+    fn addresses_of_one_network_share_a_bucket() {
+        let throttle = FailureThrottle::new(Arc::new(MockClock::default()));
+        for host in 0..BURST {
+            throttle.failed("c", Some(format!("2001:db8::{host:x}").parse().expect("an address")));
+        }
+        assert!(throttle.admit("c", Some("2001:db8::ffff".parse().expect("an address"))).is_err());
+        assert!(throttle.admit("c", Some("2001:db8:0:1::1".parse().expect("an address"))).is_ok());
+    }
+
+    #[test]
+    fn pairs_without_number_share_a_bucket_and_take_no_more_room() {
+        let clock = Arc::new(MockClock::default());
+        let throttle = FailureThrottle::new(Arc::clone(&clock) as Arc<dyn Clock>);
+        for pair in 0..=MOST + BURST as usize {
+            throttle.failed(&pair.to_string(), HERE);
+        }
+        assert!(throttle.lock().empty_at.len() <= MOST + 1);
+        assert!(throttle.admit("one more", HERE).is_err(), "the shared bucket is full");
+        clock.advance(REFILL * (BURST + 1));
+        throttle.failed("after a while", HERE);
+        assert!(throttle.admit("one more", HERE).is_ok(), "and was forgotten");
     }
 }

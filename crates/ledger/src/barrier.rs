@@ -5,8 +5,8 @@
 //! times out at its deadline otherwise: *committed, not yet confirmed*.
 //!
 //! A holder whose stream breaks goes on answering for its `max_staleness` and cannot be told anything; so it stays among the
-//! holders for that long and a quarter more (two clocks that drift by 10 % each way differ by 22 %), unless it said goodbye or
-//! comes back. It joins before the head and the snapshot it will start from are read: what was released before it joined is
+//! holders for that long, a quarter more (two clocks that drift by 10 % each way differ by 22 %) and a second, unless it said
+//! goodbye or comes back. It joins before the head and the snapshot it will start from are read: what was released before it joined is
 //! then in what it reads, and what commits later waits for it.
 //!
 //! Leases take the place of `max_staleness` here: only the moment up to which a lost holder counts has then another origin.
@@ -18,6 +18,9 @@ use crate::message::ReplicaId;
 
 /// A lost holder counts for its `max_staleness` and this part of it more, for clocks that run at different rates.
 const GUARD_PART: u32 = 4;
+
+/// And this much more: a sign of life that was sent before its stream broke may be read a little after.
+pub(crate) const GUARD: Duration = Duration::from_secs(1);
 
 /// The barrier. Moments are on the monotonic clock of its process.
 #[derive(Debug, Default)]
@@ -116,7 +119,8 @@ impl Barrier {
         if let Some(holder) = self.holder(membership)
             && holder.presence == Presence::Connected
         {
-            let stretched = holder.max_staleness.saturating_add(holder.max_staleness / GUARD_PART);
+            let stretched =
+                holder.max_staleness.saturating_add(holder.max_staleness / GUARD_PART).saturating_add(GUARD);
             holder.presence = Presence::Gone { until: now.saturating_add(stretched) };
         }
     }
@@ -167,11 +171,17 @@ impl Barrier {
     #[must_use]
     pub fn next_timeout(&self) -> Option<Duration> {
         let (first_deadline, _) = *self.deadlines.first()?;
+        self.next_lapse().into_iter().chain([first_deadline]).min()
+    }
+
+    /// When the next lost holder stops counting; a moment, not a span.
+    #[must_use]
+    pub fn next_lapse(&self) -> Option<Duration> {
         let lapses = self.holders.values().filter_map(|holder| match holder.presence {
             Presence::Connected => None,
             Presence::Gone { until } => Some(until),
         });
-        lapses.chain([first_deadline]).min()
+        lapses.min()
     }
 
     /// What every holder has confirmed; everything where there are none.

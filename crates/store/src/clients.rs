@@ -96,8 +96,9 @@ impl<'a> Clients<'a> {
 
     /// A client and its secrets, the newest first.
     pub async fn find_with_secrets(&self, id: &ClientId) -> Result<Option<(Client, Vec<StoredSecret>)>, StoreError> {
-        let Some(client) = self.find(id).await? else { return Ok(None) };
-        Ok(Some((client, self.secrets(id).await?)))
+        // Both, also where there is no such client: the time must not tell which ids exist.
+        let (client, secrets) = (self.find(id).await?, self.secrets(id).await?);
+        Ok(client.map(|client| (client, secrets)))
     }
 
     /// A client's secrets, the newest first.

@@ -8,8 +8,8 @@ use sea_orm::sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sea_orm::sqlx::{ConnectOptions as _, Executor as _};
 use sea_orm::{
-    AccessMode, ColumnTrait as _, DatabaseConnection, DatabaseTransaction, EntityTrait as _, IsolationLevel,
-    QueryFilter as _, SqliteTransactionMode, SqlxError, TransactionOptions, TransactionTrait as _,
+    AccessMode, ColumnTrait as _, ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, EntityTrait as _,
+    IsolationLevel, QueryFilter as _, SqliteTransactionMode, SqlxError, TransactionOptions, TransactionTrait as _,
 };
 use tessera_ledger::event::Position;
 use tessera_types::Epoch;
@@ -136,6 +136,15 @@ impl Database {
         let _ = self.shared.reader.close_by_ref().await;
     }
 
+    /// On PostgreSQL, takes the time limit of statements off the COMMIT that follows. The server answers a COMMIT that is cancelled while
+    /// it waits for a synchronous standby with a warning and success, though a failover may lose it.
+    pub(crate) async fn prepare_commit(&self, transaction: &DatabaseTransaction) -> Result<(), StoreError> {
+        if self.is_postgres() {
+            transaction.execute_unprepared("SET LOCAL statement_timeout = 0").await?;
+        }
+        Ok(())
+    }
+
     pub(crate) fn announce(&self, revision: u64) {
         self.shared.head.send_if_modified(|head| {
             let rises = revision > *head;
@@ -233,9 +242,10 @@ async fn postgres(options: &DatabaseOptions) -> Result<DatabaseConnection, Conne
         .acquire_timeout(options.acquire_timeout)
         .after_connect(|connection, _| {
             Box::pin(async move {
-                // A revocation that was confirmed must not be lost. Stronger settings (remote_apply) are left alone.
+                // A revocation that was confirmed must not be lost, not even to a failover where there is a synchronous standby.
+                // A stronger setting (remote_apply) is left alone.
                 let durable = "SELECT set_config('synchronous_commit', 'on', false) \
-                               WHERE current_setting('synchronous_commit') = 'off'";
+                               WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply')";
                 connection.execute(durable).await.map(drop)
             })
         })

@@ -126,9 +126,7 @@ impl Failure for StoreError {
             Self::Conflict => "It was changed meanwhile. Read it again, then repeat the change.",
             Self::Refused(_) => "A value has a character that cannot be stored. Remove control characters.",
             Self::NotPrepared(_) => "The server's database is not set up. An operator must migrate it.",
-            Self::Corrupt { .. } | Self::Broken | Self::Internal(_) => {
-                "The server failed. Its log says more under this request's id."
-            }
+            Self::Corrupt { .. } | Self::Broken | Self::Internal(_) => "The server failed. Its log says more.",
         }
     }
 }

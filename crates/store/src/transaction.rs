@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use sea_orm::sea_query::LockType;
 use sea_orm::{DatabaseTransaction, DbErr, EntityTrait as _, QuerySelect as _};
@@ -14,6 +15,9 @@ use crate::error::StoreError;
 use crate::keys::KeyWrites;
 use crate::log::{self, Log};
 use crate::scopes::ScopeWrites;
+
+/// How long a COMMIT may take before nobody waits for it any more. What became of it is then unknown.
+const COMMIT_WITHIN: Duration = Duration::from_secs(10);
 
 /// A transaction that may write. Dropped, it rolls back.
 ///
@@ -118,7 +122,11 @@ impl Transaction {
         } else {
             log::append::append(&self.inner, &self.events).await?
         };
-        self.inner.commit().await.map_err(commit_error)?;
+        self.database.prepare_commit(&self.inner).await?;
+        match tokio::time::timeout(COMMIT_WITHIN, self.inner.commit()).await {
+            Ok(result) => result.map_err(commit_error)?,
+            Err(late) => return Err(StoreError::OutcomeUnknown(Box::new(late))),
+        }
         self.database.announce(committed.position.revision);
         Ok(committed)
     }

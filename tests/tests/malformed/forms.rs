@@ -270,7 +270,12 @@ async fn paths_that_are_not_there_are_not_found() -> Result<()> {
             long.as_str(),
         ] {
             for method in ["GET", "POST"] {
-                assert_refused(&request(at, method, path, &[FORM], "a=1").await?, 404, "not_found", &format!("{at} {path}"));
+                assert_refused(
+                    &request(at, method, path, &[FORM], "a=1").await?,
+                    404,
+                    "not_found",
+                    &format!("{at} {path}"),
+                );
             }
         }
     }

@@ -75,7 +75,8 @@ async fn bytes_that_are_no_message_are_a_decoding_error() -> Result<()> {
             let case = format!("{}: {name}", rpc.path);
             let status = told(send(&rpc, &[], framed(bytes)).await?, &case)?;
             // "Error parsing request proto" of gRPC's own table of status codes; a stream may say so in its own words.
-            let codes: &[Code] = if rpc.streaming { &[Code::Internal, Code::InvalidArgument] } else { &[Code::Internal] };
+            let codes: &[Code] =
+                if rpc.streaming { &[Code::Internal, Code::InvalidArgument] } else { &[Code::Internal] };
             assert!(codes.contains(&status.code()), "{case}: {status:?}");
         }
     }
@@ -219,7 +220,10 @@ async fn calls_that_are_not_grpc_and_methods_that_are_not_there_are_refused() ->
             let header = [("content-type", HeaderValue::from_static(content_type))];
             let answer = send(&rpc, &header, b"token=cAnArY-7f3a91".to_vec()).await?;
             let refused = (400..500).contains(&answer.http)
-                || answer.status.as_ref().is_some_and(|status| status.code() != Code::Ok && status.code() != Code::Unknown);
+                || answer
+                    .status
+                    .as_ref()
+                    .is_some_and(|status| status.code() != Code::Ok && status.code() != Code::Unknown);
             assert!(refused, "{} as {content_type}: HTTP {} {:?}", rpc.path, answer.http, answer.status);
         }
         let channel = rpc.channel.clone();
@@ -230,7 +234,8 @@ async fn calls_that_are_not_grpc_and_methods_that_are_not_there_are_refused() ->
             format!("/{CANARY}/{CANARY}"),
             "/".to_owned(),
         ] {
-            let other = Rpc { path, streaming: false, channel: channel.clone(), authorization: rpc.authorization.clone() };
+            let other =
+                Rpc { path, streaming: false, channel: channel.clone(), authorization: rpc.authorization.clone() };
             let status = told(send(&other, &[], framed(&[])).await?, &other.path)?;
             assert_eq!(status.code(), Code::Unimplemented, "{}: {status:?}", other.path);
         }

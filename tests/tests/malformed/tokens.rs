@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use tessera_tests::asking::INACTIVE;
 use tessera_tests::shared::shared;
-use tessera_tests::{FORM, World, check_on, channel, form_encode, request};
+use tessera_tests::{FORM, World, channel, check_on, form_encode, request};
 use tonic::Code;
 
 /// Whether somebody says that a token is active; where too many unknown ones are being checked, asked again.

@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result, ensure};
+use tessera_testkit::process;
 use tessera_tests::refusal::{CANARY, assert_refused};
 use tessera_tests::shared::shared;
 use tessera_tests::{Answer, World};
-use tessera_testkit::process;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -98,7 +98,8 @@ async fn too_many_and_too_long_headers_are_431() -> Result<()> {
     let basic = format!("authorization: Basic {}", "A".repeat(100_000));
     for at in [ports.issuer_http, ports.introspector_http, ports.issuer_ops, ports.introspector_ops] {
         for headers in [&many, &long, &basic] {
-            let request = format!("POST /oauth2/introspect HTTP/1.1\r\nhost: x\r\n{headers}\r\ncontent-length: 0\r\n\r\n");
+            let request =
+                format!("POST /oauth2/introspect HTTP/1.1\r\nhost: x\r\n{headers}\r\ncontent-length: 0\r\n\r\n");
             let answer = blurt(at, request.as_bytes()).await?;
             turned_away(&answer, "headers")?;
             // The answer may be lost where the server closes while more is being sent; another one may not be given.
@@ -184,7 +185,9 @@ async fn header_bytes_that_are_not_text_are_refused_like_other_nonsense() -> Res
 async fn a_connection_goes_on_after_a_refusal() -> Result<()> {
     let world = shared().await?;
     for (at, path) in form_endpoints(world) {
-        let refused = format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{{}}");
+        let refused = format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{{}}"
+        );
         let last = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
         let answer = exchange(at, format!("{refused}{refused}{last}")).await?;
         let all = format!("{}{}", answer.head, answer.body);

@@ -49,10 +49,8 @@ async fn administration_and_the_feed_refuse_callers_without_their_scope() -> Res
     let world = shared().await?;
     let issuer = world.pair.ports.issuer_url();
     let channel = channel(world.pair.ports.issuer_grpc).await?;
-    let administrator = Client {
-        id: tessera_testkit::pair::ADMINISTRATOR.to_owned(),
-        secret: world.pair.administrator_secret()?,
-    };
+    let administrator =
+        Client { id: tessera_testkit::pair::ADMINISTRATOR.to_owned(), secret: world.pair.administrator_secret()? };
     let admin = world.admin_token().await?;
     let feed = world.sync_token().await?;
     let reader = token(world, "reader", "tessera.admin.read", &issuer).await?;
@@ -119,7 +117,11 @@ async fn a_persons_token_never_administers() -> Result<()> {
         path: "/tessera.admin.v1.ClientService/ListClients".to_owned(),
         streaming: false,
     };
-    assert_eq!(code(&channel, &list, Some(&format!("Bearer {machine}"))).await?, Code::Ok, "the forgery itself is good");
+    assert_eq!(
+        code(&channel, &list, Some(&format!("Bearer {machine}"))).await?,
+        Code::Ok,
+        "the forgery itself is good"
+    );
     for method in guarded()? {
         let code = code(&channel, &method, Some(&format!("Bearer {person}"))).await?;
         assert_eq!(code, Code::PermissionDenied, "{}", method.path);
@@ -162,7 +164,10 @@ async fn revoking_any_clients_token_takes_the_administrators_scope() -> Result<(
     let message = || RevokeTokenRequest { token: victim.clone(), ..RevokeTokenRequest::default() };
     let mut service = TokenServiceClient::new(channel(world.pair.ports.issuer_grpc).await?);
     for (bearer, code) in [(&reader, Code::PermissionDenied), (&victim, Code::Unauthenticated)] {
-        let status = service.revoke_token(with_authorization(&format!("Bearer {bearer}"), message())?).await.expect_err("refused");
+        let status = service
+            .revoke_token(with_authorization(&format!("Bearer {bearer}"), message())?)
+            .await
+            .expect_err("refused");
         assert_eq!(status.code(), code, "{status:?} {}", reason(&status));
         assert!(world.everybody_says_active(&victim).await?);
     }

@@ -64,7 +64,9 @@ async fn the_scheme_is_read_in_any_case_and_a_token_elsewhere_is_ignored() -> Re
     for scheme in ["Bearer", "bearer", "BEARER"] {
         let message = IntrospectRequest { token: token.clone(), ..IntrospectRequest::default() };
         let mut rpc = IntrospectionServiceClient::new(channel(world.pair.ports.introspector_grpc).await?);
-        assert!(rpc.introspect(with_authorization(&format!("{scheme} {gateway}"), message)?).await?.into_inner().active);
+        assert!(
+            rpc.introspect(with_authorization(&format!("{scheme} {gateway}"), message)?).await?.into_inner().active
+        );
     }
     Ok(())
 }
@@ -118,10 +120,13 @@ async fn a_token_without_scope_audience_or_a_machine_behind_it_opens_nothing() -
             }
         }
     }
-    for (bearer, code) in [(&scopeless, Code::PermissionDenied), (&person, Code::PermissionDenied), (&elsewhere, Code::Unauthenticated)] {
+    for (bearer, code) in
+        [(&scopeless, Code::PermissionDenied), (&person, Code::PermissionDenied), (&elsewhere, Code::Unauthenticated)]
+    {
         let message = IntrospectRequest { token: token.clone(), ..IntrospectRequest::default() };
         let mut rpc = IntrospectionServiceClient::new(channel(world.pair.ports.introspector_grpc).await?);
-        let status = rpc.introspect(with_authorization(&format!("Bearer {bearer}"), message)?).await.expect_err("refused");
+        let status =
+            rpc.introspect(with_authorization(&format!("Bearer {bearer}"), message)?).await.expect_err("refused");
         assert_eq!(status.code(), code, "{status:?}");
     }
     Ok(())

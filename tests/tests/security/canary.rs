@@ -4,11 +4,12 @@ use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tessera_testkit::pair::{Backend, Options};
+use tessera_testkit::process;
 use tessera_tests::refusal::CANARY;
 use tessera_tests::rpcs::{self, framed};
 use tessera_tests::{
-    Client, FORM, World, as_bearer, channel, check, create_client, form, post, request, revoke, token, with_authorization,
-    world_with,
+    Client, FORM, World, as_bearer, channel, check, create_client, form, post, request, revoke, token,
+    with_authorization, world_with,
 };
 
 /// Secrets that were used, and where one must not appear.
@@ -60,7 +61,7 @@ async fn no_log_and_no_metric_has_a_credential() -> Result<()> {
 
     for (name, service) in [("issuer", &world.pair.issuer), ("introspector", &world.pair.introspector)] {
         let said = service.said()?;
-        ensure!(said.contains("DEBUG") || said.contains("TRACE"), "{name}: the level has no effect:\n{said}");
+        ensure!(said.contains("a connection ended early"), "{name}: the level has no effect:\n{said}");
         canaries.are_absent(&format!("the log of the {name}"), &said)?;
         canaries.are_absent(&format!("the metrics of the {name}"), &service.metrics().await?)?;
     }
@@ -74,7 +75,8 @@ async fn succeed(world: &World, canaries: &mut Canaries) -> Result<()> {
     let ports = world.pair.ports;
     let file = world.pair.folder().join("chosen");
     std::fs::write(&file, format!("chosen {CANARY}"))?;
-    let shape = ["--grant", "client_credentials", "--audience", "orders-api", "--resource", "orders-api", "--secret-file"];
+    let shape =
+        ["--grant", "client_credentials", "--audience", "orders-api", "--resource", "orders-api", "--secret-file"];
     create_client(&world.pair, "chosen", &[&shape[..], &[&file.display().to_string()]].concat())?;
     let chosen = Client { id: "chosen".to_owned(), secret: format!("chosen {CANARY}") };
     canaries.client("a chosen secret", &chosen);
@@ -132,7 +134,8 @@ async fn fail(world: &World, canaries: &mut Canaries) -> Result<()> {
         world.revoke(token).await?;
         let bearer = format!("Bearer {token}");
         for at in [ports.issuer_http, ports.introspector_http] {
-            request(at, "POST", "/oauth2/introspect", &[FORM, ("authorization", &bearer)], form(&[("token", token)])).await?;
+            request(at, "POST", "/oauth2/introspect", &[FORM, ("authorization", &bearer)], form(&[("token", token)]))
+                .await?;
         }
         let message = tessera_api::introspection::v1::IntrospectRequest::default();
         let mut rpc = tessera_api::introspection::v1::introspection_service_client::IntrospectionServiceClient::new(
@@ -140,7 +143,8 @@ async fn fail(world: &World, canaries: &mut Canaries) -> Result<()> {
         );
         rpc.introspect(with_authorization(&bearer, message)?).await.expect_err("refused");
         let list = tessera_api::admin::v1::ListClientsRequest::default();
-        let mut admin = tessera_api::admin::v1::client_service_client::ClientServiceClient::new(channel(ports.issuer_grpc).await?);
+        let mut admin =
+            tessera_api::admin::v1::client_service_client::ClientServiceClient::new(channel(ports.issuer_grpc).await?);
         admin.list_clients(as_bearer(token, list)?).await.expect_err("refused");
     }
     Ok(())
@@ -169,6 +173,9 @@ async fn blunder(world: &World) -> Result<()> {
                 request(at, "GET", &query, &[(name, value)], "").await?;
             }
         }
+    }
+    for at in [ports.issuer_http, ports.introspector_http, ports.issuer_grpc, ports.introspector_grpc] {
+        let _ = process::exchange(at, format!("{CANARY} /{CANARY} HTTP/1.1\r\n{CANARY}\r\n\r\n")).await;
     }
     for at in [ports.issuer_grpc, ports.introspector_grpc] {
         let channel = channel(at).await?;

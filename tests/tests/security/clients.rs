@@ -10,7 +10,9 @@ use tessera_api::oauth::v1::token_service_client::TokenServiceClient;
 use tessera_api::oauth::v1::{ClientCredentialsGrant, IssueTokenRequest, RevokeTokenRequest};
 use tessera_tests::refusal::assert_refused;
 use tessera_tests::shared::shared;
-use tessera_tests::{Answer, Client, FORM, World, as_client, channel, check, create_client, form, post, reason, request};
+use tessera_tests::{
+    Answer, Client, FORM, World, as_client, channel, check, create_client, form, post, reason, request,
+};
 use tonic::{Code, Status};
 
 /// The fields of a form.
@@ -65,7 +67,10 @@ async fn two_client_authentications_in_one_request_are_refused() -> Result<()> {
     for door in doors(world) {
         let Client { id, secret } = door.client;
         let basic = door.client.basic();
-        let assertion = [("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"), ("client_assertion", "a.b.c")];
+        let assertion = [
+            ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+            ("client_assertion", "a.b.c"),
+        ];
         let is_issuer = door.at == world.pair.ports.issuer_http;
         let cases: &[(&str, Option<&str>, Fields<'_>)] = &[
             ("header and secret", Some(&basic), &[("client_secret", secret)]),
@@ -82,7 +87,8 @@ async fn two_client_authentications_in_one_request_are_refused() -> Result<()> {
         if is_issuer {
             let answer = door.ask(Some(&basic), &assertion).await?;
             assert_refused(&answer, 400, "invalid_request", "header and assertion");
-            let answer = door.ask(None, &[&assertion[..], &[("client_id", id), ("client_secret", secret)]].concat()).await?;
+            let answer =
+                door.ask(None, &[&assertion[..], &[("client_id", id), ("client_secret", secret)]].concat()).await?;
             assert_refused(&answer, 400, "invalid_request", "secret and assertion");
         }
         let repeated = door.ask(Some(&basic), &[("client_id", id)]).await?;
@@ -122,7 +128,8 @@ async fn ids_and_secrets_of_any_characters_authenticate_everywhere() -> Result<(
     {
         let file = world.pair.folder().join(format!("imported-{index}"));
         std::fs::write(&file, secret)?;
-        let arguments = ["--grant", "client_credentials", "--audience", "orders-api", "--resource", "orders-api", "--secret-file"];
+        let arguments =
+            ["--grant", "client_credentials", "--audience", "orders-api", "--resource", "orders-api", "--secret-file"];
         create_client(&world.pair, id, &[&arguments[..], &[&file.display().to_string()]].concat())?;
         let client = Client { id: id.to_owned(), secret: secret.to_owned() };
         let grant = ("grant_type", "client_credentials");
@@ -138,7 +145,9 @@ async fn ids_and_secrets_of_any_characters_authenticate_everywhere() -> Result<(
         service.issue_token(issue(id, secret)).await?;
         // What a client sends that forgets to form-encode is another secret, or none.
         let raw = format!("Basic {}", STANDARD.encode(format!("{id}:{secret}")));
-        let answer = request(ports.issuer_http, "POST", "/oauth2/token", &[FORM, ("authorization", &raw)], form(&[grant])).await?;
+        let answer =
+            request(ports.issuer_http, "POST", "/oauth2/token", &[FORM, ("authorization", &raw)], form(&[grant]))
+                .await?;
         let harmless = form(&[(id, secret)]) == format!("{id}={secret}");
         assert_eq!(answer.status == 200, harmless, "{id}: {answer:?}");
     }
@@ -161,8 +170,12 @@ async fn credentials_in_the_uri_are_never_accepted_nor_logged() -> Result<()> {
             let path = format!("{}?{query}", door.path);
             let answer = request(door.at, "POST", &path, &[FORM], form(&[door.field])).await?;
             assert!(matches!(answer.status, 400 | 401), "{path}: {answer:?}");
-            let split = request(door.at, "POST", &path, &[FORM], form(&[door.field, ("client_id", &door.client.id)])).await?;
-            assert!(matches!(split.status, 400 | 401), "the identifier in the body, the secret in the query: {split:?}");
+            let split =
+                request(door.at, "POST", &path, &[FORM], form(&[door.field, ("client_id", &door.client.id)])).await?;
+            assert!(
+                matches!(split.status, 400 | 401),
+                "the identifier in the body, the secret in the query: {split:?}"
+            );
             let user = format!("http://{}:{secret}@{}{}", door.client.id, door.at, door.path);
             let answer = request(door.at, "POST", &user, &[FORM], form(&[door.field])).await?;
             assert!(matches!(answer.status, 400 | 401 | 404), "user information in the URI: {answer:?}");

@@ -29,7 +29,9 @@ async fn repeated_parameters_are_refused_unknown_ones_ignored_and_empty_ones_abs
     }
     let answer = send("grant_type=client_credentials&unknown=1&%F0%9F%94%91=2&=3&refresh_token=x").await?;
     assert_eq!(answer.status, 200, "unknown ones: {answer:?}");
-    let answer = send("grant_type=client_credentials&scope=&audience=&resource=&client_secret=&client_id=&client_assertion=").await?;
+    let answer =
+        send("grant_type=client_credentials&scope=&audience=&resource=&client_secret=&client_id=&client_assertion=")
+            .await?;
     assert_eq!((answer.status, &answer.json()?["scope"]), (200, &"".into()), "empty ones: {answer:?}");
     assert_refused(&send("grant_type=").await?, 400, "invalid_request", "an empty grant type");
     Ok(())
@@ -63,9 +65,16 @@ async fn each_mistake_of_a_token_request_has_its_code() -> Result<()> {
     let world = shared().await?;
     let at = world.pair.ports.issuer_http;
     let without_grant = &world.resource;
-    let narrow =
-        create_client(&world.pair, "narrow", &["--grant", "client_credentials", "--scope", "orders:read", "--audience", "orders-api"])?;
-    create_client(&world.pair, "public-asker", &["--public", "--grant", "authorization_code", "--scope", "orders:read"])?;
+    let narrow = create_client(
+        &world.pair,
+        "narrow",
+        &["--grant", "client_credentials", "--scope", "orders:read", "--audience", "orders-api"],
+    )?;
+    create_client(
+        &world.pair,
+        "public-asker",
+        &["--public", "--grant", "authorization_code", "--scope", "orders:read"],
+    )?;
     let ask = async |client: Option<&Client>, fields: &[(&str, &str)]| post(at, "/oauth2/token", client, fields).await;
     type Fields<'a> = &'a [(&'a str, &'a str)];
     let cases: &[(Option<&Client>, Fields<'_>, &str)] = &[
@@ -73,7 +82,11 @@ async fn each_mistake_of_a_token_request_has_its_code() -> Result<()> {
         (None, &[CLIENT_CREDENTIALS, ("client_id", "public-asker")], "unauthorized_client"),
         (Some(&narrow), &[("grant_type", "urn:example:unheard-of")], "unsupported_grant_type"),
         (Some(&narrow), &[("grant_type", "CLIENT_CREDENTIALS")], "unsupported_grant_type"),
-        (Some(&narrow), &[("grant_type", "password"), ("username", "ada"), ("password", "x")], "unsupported_grant_type"),
+        (
+            Some(&narrow),
+            &[("grant_type", "password"), ("username", "ada"), ("password", "x")],
+            "unsupported_grant_type",
+        ),
         (Some(&narrow), &[("grant_type", "implicit")], "unsupported_grant_type"),
         (Some(&narrow), &[("scope", "orders:read")], "invalid_request"),
         (Some(&narrow), &[CLIENT_CREDENTIALS, ("scope", "orders:write")], "invalid_scope"),

@@ -43,7 +43,9 @@ async fn the_metadata_lists_what_is_enabled_and_nothing_else() -> Result<()> {
         let status = request(at, "POST", path, &[FORM], "").await?.status;
         assert!(matches!(status, 400 | 401), "{name}: {status}");
     }
-    for absent in ["/oauth2/authorize", "/oauth2/par", "/oauth2/device_authorization", "/oauth2/register", "/oauth2/userinfo"] {
+    for absent in
+        ["/oauth2/authorize", "/oauth2/par", "/oauth2/device_authorization", "/oauth2/register", "/oauth2/userinfo"]
+    {
         for method in ["GET", "POST"] {
             assert_eq!(request(at, method, absent, &[FORM], "").await?.status, 404, "{method} {absent}");
         }
@@ -103,7 +105,8 @@ async fn no_request_header_changes_the_issuer_or_an_endpoint() -> Result<()> {
         format!("GET http://evil.example{METADATA} HTTP/1.1\r\nhost: {at}"),
         format!("GET {METADATA} HTTP/1.0"),
     ] {
-        let (status, body) = tessera_testkit::process::exchange(at, format!("{start}\r\nconnection: close\r\n\r\n")).await?;
+        let (status, body) =
+            tessera_testkit::process::exchange(at, format!("{start}\r\nconnection: close\r\n\r\n")).await?;
         assert!(status == 400 || status == 200, "{start}: {status}");
         if status == 200 {
             assert_eq!(serde_json::from_str::<Value>(&body)?, honest, "{start}");

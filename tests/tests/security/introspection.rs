@@ -47,7 +47,9 @@ async fn only_a_resource_server_that_proves_who_it_is_may_introspect() -> Result
         assert_eq!(post(at, "/oauth2/introspect", None, &in_body).await?.json()?["active"], true, "by the form");
     }
     let rpc = pair.ports.introspector_grpc;
-    for (client, code) in [(&disabled, Code::Unauthenticated), (&public, Code::Unauthenticated), (&world.service, Code::PermissionDenied)] {
+    for (client, code) in
+        [(&disabled, Code::Unauthenticated), (&public, Code::Unauthenticated), (&world.service, Code::PermissionDenied)]
+    {
         let status = check(rpc, client, &token).await.expect_err("refused");
         assert_eq!(status.code(), code, "{}: {status:?}", client.id);
     }

@@ -5,7 +5,9 @@ use serde_json::json;
 use tessera_testkit::pair::{Backend, Options};
 use tessera_tests::refusal::assert_refused;
 use tessera_tests::shared::shared;
-use tessera_tests::{Client, FORM, World, check, create_client, eventually, post, reason, request, token, world, world_with};
+use tessera_tests::{
+    Client, FORM, World, check, create_client, eventually, post, reason, request, token, world, world_with,
+};
 use tessera_types::Revision;
 use tonic::Code;
 

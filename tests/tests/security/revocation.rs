@@ -11,7 +11,11 @@ use tonic::Code;
 async fn revoking_what_is_no_token_of_ours_succeeds() -> Result<()> {
     let world = shared().await?;
     let ports = world.pair.ports;
-    let short = create_client(&world.pair, "short-lived", &["--grant", "client_credentials", "--audience", "orders-api", "--lifetime", "1s"])?;
+    let short = create_client(
+        &world.pair,
+        "short-lived",
+        &["--grant", "client_credentials", "--audience", "orders-api", "--lifetime", "1s"],
+    )?;
     let expired = tessera_tests::token(ports.issuer_grpc, &short).await?;
     // One door first: between two of them a second may pass.
     eventually("the token expires", async || Ok((!world.check(&expired).await?.active).then_some(()))).await?;

@@ -56,7 +56,8 @@ async fn secrets_are_strong_and_kept_as_hashes_only() -> Result<()> {
 
     let written = written(world)?;
     assert!(contains(&written, "generated"), "the database was read");
-    for secret in [&*generated.secret, &*another, "imported: chosen by a person", &*world.pair.administrator_secret()?] {
+    for secret in [&*generated.secret, &*another, "imported: chosen by a person", &*world.pair.administrator_secret()?]
+    {
         assert!(!contains(&written, secret), "a secret is written as it is");
         assert!(!contains(&written, &secret[4..24]), "a part of a secret is written as it is");
     }
@@ -71,7 +72,9 @@ async fn secrets_are_strong_and_kept_as_hashes_only() -> Result<()> {
 async fn a_secret_is_shown_once() -> Result<()> {
     let world = shared().await?;
     let client = create_client(&world.pair, "shown-once", &["--grant", "client_credentials"])?;
-    for arguments in [&["client", "get", "shown-once"][..], &["client", "list"], &["client", "secret", "list", "shown-once"]] {
+    for arguments in
+        [&["client", "get", "shown-once"][..], &["client", "list"], &["client", "secret", "list", "shown-once"]]
+    {
         let shown = world.pair.tessera_json(arguments)?.to_string();
         assert!(shown.contains("generated") || shown.contains("shown-once"), "{shown}");
         assert!(!shown.contains(&client.secret) && !shown.contains("client_secret\":\"tsk_"), "{arguments:?}: {shown}");

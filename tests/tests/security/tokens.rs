@@ -70,7 +70,9 @@ async fn a_public_key_is_never_an_hmac_secret() -> Result<()> {
     ];
     let mut tokens = Vec::new();
     for (name, secret) in &secrets {
-        for (alg, algorithm) in [("HS256", hmac::HMAC_SHA256), ("HS384", hmac::HMAC_SHA384), ("HS512", hmac::HMAC_SHA512)] {
+        for (alg, algorithm) in
+            [("HS256", hmac::HMAC_SHA256), ("HS384", hmac::HMAC_SHA384), ("HS512", hmac::HMAC_SHA512)]
+        {
             let input = input(&json!({ "typ": "at+jwt", "alg": alg, "kid": forge.header["kid"] }), &forge);
             let tag = hmac::sign(&hmac::Key::new(algorithm, secret), input.as_bytes());
             tokens.push((format!("{alg} with {name}"), format!("{input}.{}", URL_SAFE_NO_PAD.encode(tag))));
@@ -100,7 +102,10 @@ async fn another_algorithm_and_another_key_under_the_same_id_are_inactive() -> R
     let mut tokens = Vec::new();
     // The signature is right, and the header lies about it.
     for alg in ["RS384", "RS512", "PS256", "ES256", "EdDSA", "rs256", "RS256 "] {
-        tokens.push((format!("claims to be {alg}"), forge.header(|header| drop(header.insert("alg".into(), alg.into())))));
+        tokens.push((
+            format!("claims to be {alg}"),
+            forge.header(|header| drop(header.insert("alg".into(), alg.into()))),
+        ));
     }
     for algorithm in [Algorithm::Rs256, Algorithm::Es256, Algorithm::EdDsa] {
         let other = SigningKey::generate(algorithm)?;
@@ -200,7 +205,18 @@ async fn other_signed_things_never_pass_as_access_tokens() -> Result<()> {
         let token = forge.header(|header| drop(header.insert("typ".into(), good.into())));
         assert!(world.everybody_says_active(&token).await?, "{good} (RFC 9068 section 4)");
     }
-    let texts = ["JWT", "jwt", "", "logout+jwt", "id_token", "dpop+jwt", "secevent+jwt", "application/jwt", "at+jwt ", "at jwt"];
+    let texts = [
+        "JWT",
+        "jwt",
+        "",
+        "logout+jwt",
+        "id_token",
+        "dpop+jwt",
+        "secevent+jwt",
+        "application/jwt",
+        "at+jwt ",
+        "at jwt",
+    ];
     let mut types: Vec<Value> = texts.map(Value::from).to_vec();
     types.extend([Value::Null, json!(["at+jwt"]), json!(1)]);
     let mut tokens: Vec<(String, String)> = types
@@ -290,7 +306,8 @@ async fn a_token_without_a_numeric_expiry_is_inactive() -> Result<()> {
     let (header, claims) = (text(&forge.header), text(&forge.claims));
     let number = format!("\"exp\":{exp}");
     assert!(claims.contains(&number), "{claims}");
-    for other in ["1e99", "1e400", &format!("{exp}.0"), &format!("{exp}.5"), "99999999999999999999999999", "NaN", "+1"] {
+    for other in ["1e99", "1e400", &format!("{exp}.0"), &format!("{exp}.5"), "99999999999999999999999999", "NaN", "+1"]
+    {
         let claims = claims.replace(&number, &format!("\"exp\":{other}"));
         tokens.push((other.to_owned(), forge.sign(&header, &claims)));
     }

@@ -193,9 +193,10 @@ fn imported(text: String) -> Result<Option<PresentedSecret>, Status> {
 }
 
 fn draft(wanted: &api::Client) -> Result<Draft, Status> {
-    let kind = match wanted.r#type() {
-        api::ClientType::Unspecified | api::ClientType::Confidential => ClientType::Confidential,
-        api::ClientType::Public => ClientType::Public,
+    let kind = match api::ClientType::try_from(wanted.r#type) {
+        Ok(api::ClientType::Unspecified | api::ClientType::Confidential) => ClientType::Confidential,
+        Ok(api::ClientType::Public) => ClientType::Public,
+        Err(_) => return Err(wire::invalid("type", "The client type is not one this server knows.")),
     };
     let chosen = match wanted.client_id.as_str() {
         "" => None,
@@ -226,7 +227,8 @@ fn patch(wanted: &api::Client, paths: &[String]) -> Result<Patch, Status> {
             "The update mask names fields of a client that can change: name, description, grant_types, scopes, default_scopes, audiences, resources, redirect_uris, access_token_lifetime, claims_profile.",
         ));
     }
-    let profile = wanted.claims_profile();
+    let profile = api::ClaimsProfile::try_from(wanted.claims_profile)
+        .map_err(|_| wire::invalid("claims_profile", "The claims profile is not one this server knows."))?;
     let mut patch = Patch::default();
     for path in paths {
         match path.as_str() {

@@ -1,4 +1,5 @@
-//! Pages of lists: opaque tokens that carry the last key and are refused when somebody changed them.
+//! Pages of lists: opaque tokens that carry the last key. One that is malformed is refused; one that names another key only starts
+//! elsewhere, in a list the caller may read as a whole.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

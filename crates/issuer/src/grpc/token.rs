@@ -5,11 +5,12 @@ use tessera_api::oauth::v1::token_service_server::TokenService;
 use tessera_api::oauth::v1::{IssueTokenRequest, IssueTokenResponse, RevokeTokenRequest, RevokeTokenResponse};
 use tessera_kit::http::Authorization;
 use tessera_types::scope::reserved;
+use tessera_types::{Scope, ScopeSet};
 use tonic::{Request, Response, Status};
 
 use super::{access, wire};
 use crate::context::Context;
-use crate::grants::{self, GrantRequest, TokenRequest};
+use crate::grants::{self, GrantRequest, ParameterError, TokenRequest};
 use crate::operations::revoke::{self, Authority};
 
 /// The service.
@@ -59,13 +60,11 @@ fn token_request(request: Request<IssueTokenRequest>) -> Result<TokenRequest, St
     let message = request.into_inner();
     let grant = match message.grant {
         Some(Grant::ClientCredentials(_)) => GrantRequest::ClientCredentials,
-        None => return Err(wire::invalid("grant", "The grant is missing, for instance client_credentials.")),
+        None => return Err(access::refused(&ParameterError::GrantTypeMissing)),
     };
-    let scopes =
-        wire::words(&message.scopes, "scopes", "A scope has 1 to 255 printable ASCII characters without space.")?;
-    let audience = match message.audience.as_str() {
-        "" => None,
-        text => Some(text.parse().map_err(|_| wire::invalid("audience", "The audience is malformed."))?),
-    };
+    let scopes: Result<ScopeSet, _> = message.scopes.iter().map(|scope| scope.parse::<Scope>()).collect();
+    let scopes = scopes.map_err(|_| access::refused(&ParameterError::Scope))?;
+    let audience = Some(message.audience).filter(|text| !text.is_empty()).map(|text| text.parse());
+    let audience = audience.transpose().map_err(|_| access::refused(&ParameterError::Audience))?;
     Ok(TokenRequest { client, grant, scopes, audience })
 }

@@ -7,12 +7,12 @@ use axum::http::Request;
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 use tessera_kit::http::{Form, FormBody, error};
-use tessera_types::{Audience, ErrorCode, Failure, GrantType, ScopeSet};
+use tessera_types::{Audience, GrantType, ScopeSet};
 
 use super::{client, query};
 use crate::client_auth::PresentedClient;
 use crate::context::Context;
-use crate::grants::{self, GrantRequest, TokenRequest};
+use crate::grants::{self, GrantRequest, ParameterError, TokenRequest};
 use crate::minting::Minted;
 
 /// A successful answer (RFC 6749 section 5.1).
@@ -22,58 +22,6 @@ struct TokenAnswer {
     token_type: &'static str,
     expires_in: u64,
     scope: String,
-}
-
-/// What is wrong with a token request's parameters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-enum ParameterError {
-    #[error("no grant type")]
-    GrantTypeMissing,
-    #[error("unsupported grant type")]
-    GrantTypeUnsupported,
-    #[error("malformed scope")]
-    Scope,
-    #[error("malformed audience")]
-    Audience,
-    #[error("resource is not an absolute URI")]
-    Resource,
-    #[error("resource and audience differ")]
-    Ambiguous,
-}
-
-impl Failure for ParameterError {
-    fn code(&self) -> ErrorCode {
-        match self {
-            Self::GrantTypeMissing => ErrorCode::InvalidRequest,
-            Self::GrantTypeUnsupported => ErrorCode::UnsupportedGrantType,
-            Self::Scope => ErrorCode::InvalidScope,
-            Self::Audience | Self::Resource | Self::Ambiguous => ErrorCode::InvalidTarget,
-        }
-    }
-
-    fn reason(&self) -> &'static str {
-        match self {
-            Self::GrantTypeMissing => "GRANT_TYPE_MISSING",
-            Self::GrantTypeUnsupported => "GRANT_TYPE_UNSUPPORTED",
-            Self::Scope => "SCOPE_MALFORMED",
-            Self::Audience => "AUDIENCE_MALFORMED",
-            Self::Resource => "RESOURCE_MALFORMED",
-            Self::Ambiguous => "RESOURCE_AND_AUDIENCE_DIFFER",
-        }
-    }
-
-    fn advice(&self) -> &'static str {
-        match self {
-            Self::GrantTypeMissing => "The parameter grant_type is missing.",
-            Self::GrantTypeUnsupported => {
-                "The grant type is not supported. The server's metadata lists the supported ones."
-            }
-            Self::Scope => "The parameter scope is malformed: names of printable ASCII, separated by spaces.",
-            Self::Audience => "The parameter audience is malformed.",
-            Self::Resource => "The parameter resource is not an absolute URI without fragment.",
-            Self::Ambiguous => "The parameters resource and audience differ. Send one of them.",
-        }
-    }
 }
 
 /// Handles a token request.

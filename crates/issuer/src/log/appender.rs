@@ -1,5 +1,6 @@
 //! Revocations written together: one transaction, and so one fsync, serves everybody who asked while the last one was running.
 
+use tessera_ledger::Replica;
 use tessera_ledger::event::Event;
 use tessera_store::{Database, StoreError};
 use tessera_types::Revision;
@@ -32,16 +33,16 @@ pub struct Appender {
 impl Appender {
     /// Starts the writer; it ends when the last handle is gone.
     #[must_use]
-    pub fn start(store: Database) -> Self {
+    pub fn start(store: Database, replica: Replica) -> Self {
         let (queue, requests) = mpsc::channel(QUEUE);
-        tokio::spawn(run(store, requests));
+        tokio::spawn(run(Log { store, replica }, requests));
         Self { queue }
     }
 
     /// Writes an event that only ever grows (a revoked token or grant), unless the log says so already.
     ///
     /// # Errors
-    /// What kept it from being written; then nothing is.
+    /// What kept it from being written. It may have been written all the same where that is `OutcomeUnknown`.
     pub async fn append(&self, event: Event) -> Result<Recorded, StoreError> {
         let (reply, answer) = oneshot::channel();
         let request = Request { event, reply };
@@ -55,15 +56,22 @@ fn closed() -> StoreError {
     StoreError::Unavailable("the log's writer has stopped".into())
 }
 
-async fn run(store: Database, mut requests: mpsc::Receiver<Request>) {
+/// The log, and what this process has applied of it.
+#[derive(Clone)]
+struct Log {
+    store: Database,
+    replica: Replica,
+}
+
+async fn run(log: Log, mut requests: mpsc::Receiver<Request>) {
     let mut batch = Vec::with_capacity(BATCH);
     while requests.recv_many(&mut batch, BATCH).await > 0 {
         let events: Vec<Event> = batch.iter().map(|r| r.event.clone()).collect();
         // On its own task: a panic below costs this batch its answers, not every later one.
-        let written = tokio::spawn(write(store.clone(), events)).await;
+        let written = tokio::spawn(write(log.clone(), events)).await;
         let results = match written {
             Ok(Ok(recorded)) => recorded.into_iter().map(Ok).collect(),
-            Ok(Err(error)) => one_by_one(&store, &batch, error).await,
+            Ok(Err(error)) => one_by_one(&log, &batch, error).await,
             Err(_) => batch.iter().map(|_| Err(closed())).collect(),
         };
         for (request, result) in batch.drain(..).zip(results) {
@@ -74,22 +82,22 @@ async fn run(store: Database, mut requests: mpsc::Receiver<Request>) {
 }
 
 /// After a failed batch each gets its own try and its own error.
-async fn one_by_one(store: &Database, batch: &[Request], first: StoreError) -> Vec<Result<Recorded, StoreError>> {
+async fn one_by_one(log: &Log, batch: &[Request], first: StoreError) -> Vec<Result<Recorded, StoreError>> {
     if batch.len() == 1 {
         return vec![Err(first)];
     }
     tracing::warn!(error = %first, size = batch.len(), "a batch of revocations failed; writing them one by one");
     let mut results = Vec::with_capacity(batch.len());
     for request in batch {
-        let result = write(store.clone(), vec![request.event.clone()]).await;
+        let result = write(log.clone(), vec![request.event.clone()]).await;
         results.push(result.and_then(|mut r| r.pop().ok_or_else(closed)));
     }
     results
 }
 
 /// Writes those events the log does not say yet, and tells where each stands.
-async fn write(store: Database, events: Vec<Event>) -> Result<Vec<Recorded>, StoreError> {
-    let mut tx = store.begin().await?;
+async fn write(log: Log, events: Vec<Event>) -> Result<Vec<Recorded>, StoreError> {
+    let mut tx = log.store.begin().await?;
     let keys: Vec<String> = events.iter().map(Event::about).collect();
     let known = tx.log().facts_about(&keys).await?;
     // Where each event stands: at a known revision, or at the index of what this transaction records.
@@ -100,7 +108,14 @@ async fn write(store: Database, events: Vec<Event>) -> Result<Vec<Recorded>, Sto
             tx.record(event.clone());
         }
     }
+    let before = log.replica.position();
     let committed = tx.commit().await?;
+    if let (Some(first), Some(before)) = (committed.first, before)
+        && first <= before.revision
+    {
+        // The database is not the one this process has followed: everybody would seem to have confirmed it already.
+        return Err(StoreError::OutcomeUnknown("the database holds another log than this process has applied".into()));
+    }
     let epoch = committed.position.epoch;
     let place = |key: &str| match recorded_at.get(key) {
         Some(index) => committed.recorded.get(*index).copied(),

@@ -51,11 +51,14 @@ impl Holders {
 
     /// Waits until every holder has confirmed a revision; false where time ran out.
     pub async fn wait(&self, revision: u64, within: Duration) -> bool {
-        let (waiter, mut answer) = self.begin_wait(revision, within);
+        let deadline = self.clock.monotonic().saturating_add(within);
+        let (waiter, mut answer) = self.begin_wait(revision, deadline);
         let _cancel = CancelOnDrop { holders: self, waiter };
         loop {
             let now = self.clock.monotonic();
-            let wake = self.lock().barrier.next_timeout().map_or(within, |at| at.saturating_sub(now));
+            // Everybody looks after their own deadline; the next lapse is everybody's.
+            let at = self.lock().barrier.next_lapse().map_or(deadline, |lapse| lapse.min(deadline));
+            let wake = at.saturating_sub(now);
             // The least a timer waits; the barrier decides by its own clock.
             let tick = tokio::time::sleep(wake.max(Duration::from_millis(1)));
             tokio::select! {
@@ -71,10 +74,9 @@ impl Holders {
         self.lock().barrier.holders()
     }
 
-    fn begin_wait(&self, revision: u64, within: Duration) -> (WaiterId, oneshot::Receiver<bool>) {
+    fn begin_wait(&self, revision: u64, deadline: Duration) -> (WaiterId, oneshot::Receiver<bool>) {
         let (reply, answer) = oneshot::channel();
         let mut inner = self.lock();
-        let deadline = self.clock.monotonic().saturating_add(within);
         let waiter = inner.barrier.wait(revision, deadline);
         inner.waiting.insert(waiter, reply);
         drop(inner);

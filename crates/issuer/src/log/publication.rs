@@ -1,18 +1,18 @@
 //! From the database to everybody who answers checks: the issuer's own replica first, then the feeds.
 //!
-//! One task reads the log in order, whoever wrote it (this process, `tessera init` beside it, another issuer), applies it to the
+//! One task reads the log in order, whoever wrote it (this process, or `tessera init` beside it), applies it to the
 //! replica and keeps the recent entries for the feeds, which read at their own pace. A slow introspector costs no memory here.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use metrics::Histogram;
 use tessera_ledger::ReplicaId;
-use tessera_ledger::event::{Entry, Snapshot};
+use tessera_ledger::event::{ChainHash, Entry, Position, Snapshot};
 use tessera_ledger::replica::Replica;
-use tessera_store::{Database, HolderRecord, StoreError, Tail};
+use tessera_store::{Committed, Database, HolderRecord, StoreError, Tail, Transaction};
 use tessera_types::{Clock, ErrorCode, Failure, Revision};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +24,7 @@ const POLL: Duration = Duration::from_millis(200);
 
 /// How many entries are read at once.
 const BATCH: u64 = 1000;
+const BATCH_LEN: usize = 1000;
 
 /// How many recent entries are kept for feeds. Who is further behind reads the database.
 const RECENT: usize = 16_384;
@@ -51,6 +52,8 @@ struct Shared {
     /// Held while the holders in memory and in the database change together.
     members: tokio::sync::Mutex<()>,
     snapshot: tokio::sync::Mutex<Option<(Duration, Arc<Snapshot>)>>,
+    /// Whether the database was seen to hold another log than the one applied here. Only a restart mends that.
+    diverged: AtomicBool,
     /// When the log was last read, in milliseconds of the monotonic clock, plus one; 0 is never.
     read_at: AtomicU64,
 }
@@ -92,7 +95,7 @@ impl Publication {
         barrier: Histogram,
     ) -> Result<(Self, PublicationTask), StoreError> {
         let holders = Holders::new(Arc::clone(&clock));
-        let appender = Appender::start(store.clone());
+        let appender = Appender::start(store.clone(), replica.clone());
         let shared = Arc::new(Shared {
             store,
             replica,
@@ -101,6 +104,7 @@ impl Publication {
             recent: Mutex::default(),
             members: tokio::sync::Mutex::default(),
             snapshot: tokio::sync::Mutex::default(),
+            diverged: AtomicBool::new(false),
             read_at: AtomicU64::new(0),
         });
         shared.load().await?;
@@ -159,12 +163,29 @@ impl Publication {
         let confirmed = self.shared.holders.wait(revision.number, rest).await;
         let took = self.shared.clock.monotonic().saturating_sub(begun);
         self.barrier.record(took.as_secs_f64());
-        if confirmed {
+        if confirmed && !self.shared.diverged.load(Ordering::Acquire) {
             Ok(())
         } else {
             tracing::warn!(%revision, "a change is durable but not confirmed by every introspector");
             Err(Unconfirmed { revision })
         }
+    }
+
+    /// Commits a transaction. What is new in the log must be new to this process too: otherwise the database is not the one it has
+    /// followed, and everybody would seem to have confirmed the change already.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn commit(&self, tx: Transaction) -> Result<Committed, StoreError> {
+        let before = self.shared.replica.position();
+        let committed = tx.commit().await?;
+        let known = before.is_some_and(|before| {
+            before.epoch != committed.position.epoch || committed.first.is_some_and(|first| first <= before.revision)
+        });
+        if known {
+            self.shared.diverged.store(true, Ordering::Release);
+        }
+        Ok(committed)
     }
 
     /// Waits until this process has applied a revision.
@@ -179,6 +200,9 @@ impl Publication {
     /// Whether the log was read lately: otherwise nobody can tell what was revoked meanwhile.
     #[must_use]
     pub fn in_touch(&self, now: Duration) -> bool {
+        if self.shared.diverged.load(Ordering::Acquire) {
+            return false;
+        }
         let stamp = self.shared.read_at.load(Ordering::Acquire);
         stamp.checked_sub(1).is_some_and(|ms| now.saturating_sub(Duration::from_millis(ms)) <= MAX_STALENESS)
     }
@@ -298,41 +322,67 @@ impl Shared {
         loop {
             let begun = self.clock.monotonic();
             let Some(position) = self.replica.position() else { return self.load().await };
-            match self.store.log().after(position.revision, BATCH).await? {
-                Tail::Entries(entries) if entries.is_empty() => {
-                    self.read(begun);
-                    return Ok(());
-                }
-                Tail::Entries(entries) => self.apply(&entries),
+            let log = self.store.log();
+            if !self.agrees(&position, &log.head().await?, log.hash_at(position.revision).await?) {
+                return Ok(());
+            }
+            match log.after(position.revision, BATCH).await? {
                 Tail::Compacted => return self.load().await,
+                Tail::Entries(entries) => {
+                    if !entries.is_empty() && !self.apply(&entries) {
+                        return Ok(());
+                    }
+                    // A short read has seen the end of the log as it was when it began.
+                    if entries.len() < BATCH_LEN {
+                        self.read(begun);
+                        return Ok(());
+                    }
+                }
             }
         }
+    }
+
+    /// Whether the database holds the log that this process has applied. One that was restored, or a standby that was promoted before
+    /// it had everything, does not: then nobody here can tell what was revoked, and nothing may be called done.
+    fn agrees(&self, own: &Position, head: &Position, hash: Option<ChainHash>) -> bool {
+        let agrees = own.epoch == head.epoch
+            && own.revision <= head.revision
+            && (own.revision == 0 || hash.is_none_or(|hash| hash == own.hash));
+        if !agrees && !self.diverged.swap(true, Ordering::AcqRel) {
+            tracing::error!(
+                own = own.revision,
+                head = head.revision,
+                "the database holds another log than this process has applied: it was restored, or failed over to a standby that lacked commits; restart the issuer and every introspector"
+            );
+        }
+        agrees
     }
 
     async fn load(&self) -> Result<(), StoreError> {
         let begun = self.clock.monotonic();
         let snapshot = self.store.log().snapshot().await?;
-        self.recent().clear();
         if let Err(error) = self.replica.install(snapshot) {
-            // Only a database restored under a running issuer comes here: it must not answer from either state.
-            tracing::error!(error = %error, "the database is older than this process; restart the issuer");
+            self.diverged.store(true, Ordering::Release);
+            tracing::error!(error = %error, "the database is older than this process; restart the issuer and every introspector");
             return Ok(());
         }
+        self.recent().clear();
         self.read(begun);
         Ok(())
     }
 
-    fn apply(&self, entries: &[Entry]) {
-        {
-            let mut recent = self.recent();
-            recent.extend(entries.iter().cloned());
-            let surplus = recent.len().saturating_sub(RECENT);
-            recent.drain(..surplus);
-        }
-        // The feeds are woken by the replica's position: what they then look for is in `recent` already.
+    /// The replica first: whom it wakes and who finds nothing in `recent` yet reads the database.
+    fn apply(&self, entries: &[Entry]) -> bool {
         if let Err(error) = self.replica.apply(entries) {
-            tracing::error!(error = %error, "the log does not follow the replica");
+            self.diverged.store(true, Ordering::Release);
+            tracing::error!(error = %error, "the log does not follow what this process has applied; restart the issuer");
+            return false;
         }
+        let mut recent = self.recent();
+        recent.extend(entries.iter().cloned());
+        let surplus = recent.len().saturating_sub(RECENT);
+        recent.drain(..surplus);
+        true
     }
 
     fn recent_after(&self, revision: u64, limit: usize) -> Option<Vec<Entry>> {

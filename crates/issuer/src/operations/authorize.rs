@@ -11,7 +11,7 @@ use tessera_types::{Audience, ErrorCode, Failure, Revision};
 
 use crate::context::Context;
 
-/// How long a check waits for the issuer itself to catch up with a token another issuer minted.
+/// How long a check waits for this process to catch up with the log.
 const CATCH_UP: Duration = Duration::from_secs(2);
 
 /// Why a caller was turned away.

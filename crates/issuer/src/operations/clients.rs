@@ -43,7 +43,6 @@ pub struct Changed {
 /// `Draft` where something is not valid, `Taken` where the id or name is.
 pub async fn create(cx: &Context, draft: Draft, imported: Option<PresentedSecret>) -> Result<Created, AdminError> {
     let client = draft.into_client(cx)?;
-    check_scopes(cx, &client).await?;
     let (secret, hash) = match (client.kind, imported) {
         (ClientType::Public, Some(_)) => return Err(DraftError::SecretOfPublicClient.into()),
         (ClientType::Public, None) => (None, None),
@@ -54,15 +53,17 @@ pub async fn create(cx: &Context, draft: Draft, imported: Option<PresentedSecret
             (Some(secret), Some(hash))
         }
     };
-    let mut tx = cx.store.begin().await?;
+    let mut tx = begin(cx).await?;
+    check_scopes(&tx, &client).await?;
     tx.clients().insert(&client).await?;
     if let Some(hash) = hash {
         tx.clients().insert_secret(&client.id, &stored(cx, hash, secret.is_some())).await?;
     }
     tx.record(changed(&client));
     let revision = commit(cx, tx).await?;
-    // Nothing to confirm: an introspector that does not know the client yet waits for its tokens' `rev`.
-    cx.publication.applied(revision, cx.policy.confirm_within).await?;
+    // Nothing to confirm: an introspector that does not know the client yet waits for its tokens' `rev`. Nor is it an error where
+    // this process is slow to follow: the secret would be lost with the answer.
+    let _ = cx.publication.applied(revision, cx.policy.confirm_within).await;
     tracing::info!(client_id = %client.id, %revision, "client created");
     Ok(Created { client, secret, revision })
 }
@@ -93,13 +94,13 @@ pub async fn list(
 /// # Errors
 /// `NotFound`, `Draft`, `Taken`; `Conflict` where it was changed meanwhile; `Unconfirmed`.
 pub async fn update(cx: &Context, id: &ClientId, etag: Option<i64>, patch: Patch) -> Result<Changed, AdminError> {
-    let mut tx = cx.store.begin().await?;
+    let mut tx = begin(cx).await?;
     let before = tx.clients().find(id).await?.ok_or(AdminError::ClientNotFound)?;
     if etag.is_some_and(|etag| etag != before.version) {
-        return Err(AdminError::Conflict);
+        return Err(settled(cx, tx, AdminError::Conflict).await);
     }
     let after = patch.apply(cx, &before)?;
-    check_scopes(cx, &after).await?;
+    check_scopes(&tx, &after).await?;
     let after = Client { version: tx.clients().update(&after).await?, ..after };
     if narrows(&before, &after) {
         tx.record(Event::WatermarkRaised(Subject::Client(id.clone())));
@@ -116,7 +117,7 @@ pub async fn update(cx: &Context, id: &ClientId, etag: Option<i64>, patch: Patch
 /// # Errors
 /// `NotFound`, `Conflict`, `Unconfirmed`.
 pub async fn set_enabled(cx: &Context, id: &ClientId, enabled: bool) -> Result<Changed, AdminError> {
-    let mut tx = cx.store.begin().await?;
+    let mut tx = begin(cx).await?;
     let before = tx.clients().find(id).await?.ok_or(AdminError::ClientNotFound)?;
     if before.enabled == enabled {
         // Nothing to write; but whoever said so first may still be waiting (revocation.md, the log).
@@ -141,9 +142,9 @@ pub async fn set_enabled(cx: &Context, id: &ClientId, enabled: bool) -> Result<C
 /// # Errors
 /// `NotFound`, `Unconfirmed`.
 pub async fn delete(cx: &Context, id: &ClientId) -> Result<Revision, AdminError> {
-    let mut tx = cx.store.begin().await?;
+    let mut tx = begin(cx).await?;
     if !tx.clients().delete(id).await? {
-        return Err(AdminError::ClientNotFound);
+        return Err(settled(cx, tx, AdminError::ClientNotFound).await);
     }
     tx.record(Event::WatermarkRaised(Subject::Client(id.clone())));
     tx.record(Event::ClientChanged { client: id.clone(), state: None });
@@ -158,7 +159,7 @@ pub async fn delete(cx: &Context, id: &ClientId) -> Result<Revision, AdminError>
 /// # Errors
 /// `NotFound`, `Unconfirmed`.
 pub async fn revoke_tokens(cx: &Context, id: &ClientId) -> Result<Revision, AdminError> {
-    let mut tx = cx.store.begin().await?;
+    let mut tx = begin(cx).await?;
     if tx.clients().find(id).await?.is_none() {
         return Err(AdminError::ClientNotFound);
     }
@@ -179,9 +180,27 @@ pub(super) fn changed(client: &Client) -> Event {
     Event::ClientChanged { client: client.id.clone(), state: Some(state) }
 }
 
+/// Begins a change. One at a time: what is read here is what is written, on either database, and so is what introspectors are told.
+pub(super) async fn begin(cx: &Context) -> Result<Transaction, AdminError> {
+    let tx = cx.store.begin().await?;
+    tx.exclusive().await?;
+    Ok(tx)
+}
+
+/// Says that there is nothing to do only once everybody knows what was done before: whoever repeats an unconfirmed change must not
+/// take this for a confirmation (revocation.md, the log).
+pub(super) async fn settled(cx: &Context, tx: Transaction, answer: AdminError) -> AdminError {
+    let confirmed = async {
+        let revision = commit(cx, tx).await?;
+        cx.publication.confirm(revision, cx.policy.confirm_within).await?;
+        Ok::<_, AdminError>(())
+    };
+    confirmed.await.err().unwrap_or(answer)
+}
+
 /// Commits, and returns where the log stands with it.
-async fn commit(_cx: &Context, tx: Transaction) -> Result<Revision, AdminError> {
-    Ok(tx.commit().await?.position.revision())
+pub(super) async fn commit(cx: &Context, tx: Transaction) -> Result<Revision, AdminError> {
+    Ok(cx.publication.commit(tx).await?.position.revision())
 }
 
 /// Whether something was taken away that tokens may still carry.
@@ -192,8 +211,8 @@ fn narrows(before: &Client, after: &Client) -> bool {
 }
 
 /// A client's scopes must be registered.
-async fn check_scopes(cx: &Context, client: &Client) -> Result<(), AdminError> {
-    let unknown = cx.store.scopes().unregistered(&client.scopes).await?;
+async fn check_scopes(tx: &Transaction, client: &Client) -> Result<(), AdminError> {
+    let unknown = tx.scopes().unregistered(&client.scopes).await?;
     if unknown.is_empty() { Ok(()) } else { Err(DraftError::UnknownScope.into()) }
 }
 

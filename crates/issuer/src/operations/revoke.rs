@@ -29,7 +29,7 @@ pub enum RevokeError {
     /// The token was issued to another client; it stays active.
     #[error("the token was issued to another client")]
     NotYours,
-    /// The log could not be written: nothing is revoked.
+    /// The log could not be written, or nobody knows whether it was: never a success.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The revocation is durable, but a connected introspector has not confirmed it in time.

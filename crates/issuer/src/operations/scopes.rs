@@ -66,6 +66,8 @@ pub async fn update(
 /// `ScopeNotFound`, `ScopeReserved`, `ScopeInUse`.
 pub async fn delete(cx: &Context, name: &Scope) -> Result<(), AdminError> {
     let tx = cx.store.begin().await?;
+    // No client gets the scope meanwhile.
+    tx.exclusive().await?;
     let record = tx.scopes().find(name).await?.ok_or(AdminError::ScopeNotFound)?;
     if record.reserved {
         return Err(AdminError::ScopeReserved);

@@ -73,7 +73,7 @@ impl Setup<'_> {
     /// `Unseal` where the key-encryption key is not the one the key was sealed with.
     pub async fn signing_key(&self, kek: &Kek, algorithm: Algorithm) -> Result<SigningKey, SetupError> {
         let mut tx = self.store.begin().await?;
-        // Two issuers that start at once on one database make one key.
+        // `tessera init` and an issuer that start at once make one key.
         tx.exclusive().await?;
         let records = tx.keys().list().await?;
         let mut active = records.into_iter().filter(|record| record.state == KeyState::Active);

@@ -55,9 +55,9 @@ fn a_lost_holder_counts_as_long_as_it_may_answer() {
     let a = barrier.join(id(1), 0, 4 * SECOND);
     let waiter = barrier.wait(1, FAR);
     barrier.lose(&a, SECOND);
-    assert_eq!(barrier.next_timeout(), Some(6 * SECOND), "4 s and a quarter more after the loss");
-    assert_eq!(barrier.poll(Duration::from_nanos(5_999_999_999)), Settled::default());
-    assert_eq!(barrier.poll(6 * SECOND), released(&[waiter]));
+    assert_eq!(barrier.next_timeout(), Some(7 * SECOND), "4 s, a quarter more and the guard after the loss");
+    assert_eq!(barrier.poll(Duration::from_nanos(6_999_999_999)), Settled::default());
+    assert_eq!(barrier.poll(7 * SECOND), released(&[waiter]));
     assert_eq!(barrier.holders(), 0);
 }
 
@@ -68,7 +68,7 @@ fn losing_a_holder_twice_does_not_prolong_it() {
     let waiter = barrier.wait(1, FAR);
     barrier.lose(&a, SECOND);
     barrier.lose(&a, 5 * SECOND);
-    assert_eq!(barrier.poll(6 * SECOND), released(&[waiter]));
+    assert_eq!(barrier.poll(7 * SECOND), released(&[waiter]));
 }
 
 #[test]
@@ -161,8 +161,8 @@ struct Model {
 }
 
 impl Model {
-    /// Four seconds of staleness, and one more.
-    const COUNTS_FOR: u64 = 5;
+    /// Four seconds of staleness, a quarter of that and the guard.
+    const COUNTS_FOR: u64 = 6;
 
     fn may_release(&self, revision: u64) -> bool {
         let counting = self.holders.values().filter(|(_, until)| until.is_none_or(|until| self.now < until));

@@ -6,7 +6,7 @@ use tessera_store::StoredSecret;
 use tessera_types::{ClientId, ClientType, PresentedSecret, Revision, SecretHash, Timestamp};
 use uuid::Uuid;
 
-use super::{AdminError, DraftError, changed, stored};
+use super::{AdminError, DraftError, begin, changed, commit, settled, stored};
 use crate::context::Context;
 use crate::log::Unconfirmed;
 
@@ -43,7 +43,7 @@ pub async fn rotate_secret(
     if overlap > OVERLAP_MAX || expires.is_some_and(|at| at <= now) {
         return Err(DraftError::Overlap.into());
     }
-    let mut tx = cx.store.begin().await?;
+    let mut tx = begin(cx).await?;
     let (client, secrets) = tx.clients().find_with_secrets(id).await?.ok_or(AdminError::ClientNotFound)?;
     if client.kind == ClientType::Public {
         return Err(AdminError::PublicClient);
@@ -63,7 +63,7 @@ pub async fn rotate_secret(
     tx.clients().insert_secret(id, &kept).await?;
     // The state is the same; the higher revision makes introspectors forget credentials they remember.
     tx.record(changed(&client));
-    let revision = tx.commit().await?.position.revision();
+    let revision = commit(cx, tx).await?;
     let confirmed = match cx.publication.confirm(revision, cx.policy.confirm_within).await {
         Ok(()) => true,
         Err(Unconfirmed { .. }) => false,
@@ -87,13 +87,13 @@ pub async fn list_secrets(cx: &Context, id: &ClientId) -> Result<Vec<StoredSecre
 /// # Errors
 /// `ClientNotFound`, `SecretNotFound`, `Unconfirmed`.
 pub async fn delete_secret(cx: &Context, id: &ClientId, secret: Uuid) -> Result<Revision, AdminError> {
-    let mut tx = cx.store.begin().await?;
+    let mut tx = begin(cx).await?;
     let client = tx.clients().find(id).await?.ok_or(AdminError::ClientNotFound)?;
     if !tx.clients().delete_secret(id, secret).await? {
-        return Err(AdminError::SecretNotFound);
+        return Err(settled(cx, tx, AdminError::SecretNotFound).await);
     }
     tx.record(changed(&client));
-    let revision = tx.commit().await?.position.revision();
+    let revision = commit(cx, tx).await?;
     cx.publication.confirm(revision, cx.policy.confirm_within).await?;
     tracing::info!(client_id = %id, %revision, "client secret deleted");
     Ok(revision)
