@@ -1,7 +1,11 @@
 //! What an introspection endpoint answers (RFC 7662 section 2.2).
 
-use serde::ser::{Serialize, SerializeMap as _, Serializer};
+use std::sync::Arc;
 
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
+use tessera_types::{Scope, ScopeSet};
+
+use crate::requirement::requirement;
 use crate::verified::Verified;
 
 /// The answer for a token.
@@ -10,7 +14,37 @@ pub enum Introspection {
     /// `{"active":false}` and nothing else, whatever the cause.
     Inactive,
     /// The token's members.
-    Active(std::sync::Arc<Verified>),
+    Active(Arc<Verified>),
+}
+
+/// The answer for a token and, as an extension, for the scopes that were asked for.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct ScopedIntrospection {
+    #[serde(flatten)]
+    introspection: Introspection,
+    /// Whether the token is active and has every scope asked for; absent where none was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    allowed: Option<bool>,
+    /// The scopes asked for that it lacks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing_scopes: Option<Vec<String>>,
+}
+
+impl ScopedIntrospection {
+    /// The answer for a token that is active, or is not. What is inactive is said nothing more of.
+    #[must_use]
+    pub fn new(verified: Option<Arc<Verified>>, all_of: &ScopeSet) -> Self {
+        let Some(verified) = verified else {
+            return Self { introspection: Introspection::Inactive, allowed: None, missing_scopes: None };
+        };
+        let (allowed, missing) = requirement(all_of, &ScopeSet::empty(), &verified.claims().scopes);
+        let asked = !all_of.is_empty();
+        Self {
+            introspection: Introspection::Active(verified),
+            allowed: asked.then_some(allowed),
+            missing_scopes: asked.then(|| missing.iter().map(Scope::to_string).collect()),
+        }
+    }
 }
 
 impl Serialize for Introspection {

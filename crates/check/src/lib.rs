@@ -25,7 +25,7 @@ mod verified;
 
 pub use checker::{Answer, CannotTell, Checker, CheckerOptions, Refused, Source, Verdict};
 pub use claims::AccessClaims;
-pub use introspection::Introspection;
+pub use introspection::{Introspection, ScopedIntrospection};
 pub use live::AudienceRule;
 pub use requirement::requirement;
 pub use verified::Verified;

@@ -9,25 +9,46 @@ mod memory;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue, header};
 use tessera_check::{AudienceRule, CannotTell, Checker, Refused, Verified};
 use tessera_kit::http::{Authorization, AuthorizationError, Credentials};
 use tessera_ledger::{ClientEntry, Replica};
 use tessera_types::scope::reserved;
 use tessera_types::{
-    Audience, ClientId, Clock, Epoch, ErrorCode, Failure, PresentedSecret, Randomness, Revision, Timestamp,
+    Audience, ClientId, Clock, ErrorCode, Failure, PresentedSecret, Randomness, Revision, Timestamp,
 };
 
-use self::memory::Memory;
+use self::memory::{Memory, Seen};
 use crate::consistency::{Gate, NotFresh, Waits};
 
 /// Somebody whose credential was right. Whether it may ask *now* is looked up with each question ([`Callers::admit`]).
 #[derive(Clone, Debug)]
 pub enum Caller {
     /// A client that presented its secret.
-    Client(Arc<KnownClient>),
+    Client {
+        /// What the issuer confirmed.
+        known: Arc<KnownClient>,
+        /// What to ask the issuer about again where the client is changed during the call.
+        presented: Presented,
+    },
     /// The bearer of a token.
     Token(Arc<Verified>),
+}
+
+/// The credential of a call, kept for as long as the call.
+#[derive(Clone)]
+pub struct Presented(Secret);
+
+#[derive(Clone)]
+enum Secret {
+    Header(HeaderValue),
+    Form(Credentials),
+}
+
+impl std::fmt::Debug for Presented {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Presented(…)")
+    }
 }
 
 /// A client whose secret the issuer confirmed.
@@ -50,7 +71,7 @@ pub struct Confirmation {
     pub expires: Option<Timestamp>,
 }
 
-/// How often the issuer is asked about one credential before its client changes too fast to tell.
+/// How often the issuer is asked about one credential: then its client changes too fast to tell.
 const CONFIRMATIONS: usize = 3;
 
 /// Why a confirmation holds no more.
@@ -95,9 +116,15 @@ pub enum CallerError {
     /// Two mechanisms in one request (RFC 6749 section 2.3).
     #[error("two ways of authentication are used at once")]
     TwoMechanisms,
+    /// A mechanism that is not known here (RFC 7523 section 2.2).
+    #[error("client assertions are not supported")]
+    Assertion,
     /// The credential is wrong, or of a client that may not be used.
     #[error("client authentication failed")]
     Refused,
+    /// The client was changed since its credential was confirmed: nothing is known against the credential.
+    #[error("the client was changed during the call")]
+    Changed,
     /// The Bearer token is not good for this.
     #[error(transparent)]
     Token(#[from] Refused),
@@ -116,7 +143,10 @@ impl Failure for CallerError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::TwoMechanisms => ErrorCode::InvalidRequest,
-            Self::Missing | Self::Refused | Self::Unconfirmed(Unconfirmed::Refused) => ErrorCode::InvalidClient,
+            Self::Missing | Self::Assertion | Self::Refused | Self::Unconfirmed(Unconfirmed::Refused) => {
+                ErrorCode::InvalidClient
+            }
+            Self::Changed => ErrorCode::TemporarilyUnavailable,
             Self::Malformed(error) => error.code(),
             Self::Token(refused) => refused.code(),
             Self::NoResources => ErrorCode::UnauthorizedClient,
@@ -128,12 +158,14 @@ impl Failure for CallerError {
 
     fn reason(&self) -> &'static str {
         match self {
-            Self::Missing => "CREDENTIAL_MISSING",
+            Self::Missing => "CLIENT_AUTHENTICATION_MISSING",
             Self::Malformed(error) => error.reason(),
-            Self::TwoMechanisms => "TWO_AUTHENTICATION_MECHANISMS",
+            Self::TwoMechanisms => "TWO_CLIENT_AUTHENTICATIONS",
+            Self::Assertion => "CLIENT_ASSERTION_UNSUPPORTED",
             Self::Refused | Self::Unconfirmed(Unconfirmed::Refused) => "CLIENT_AUTHENTICATION_FAILED",
+            Self::Changed => "CALLER_CHANGED",
             Self::Token(refused) => refused.reason(),
-            Self::NoResources => "CALLER_HAS_NO_RESOURCES",
+            Self::NoResources => "NO_RESOURCES",
             Self::Unconfirmed(Unconfirmed::Throttled) => "TOO_MANY_AUTHENTICATIONS",
             Self::Unconfirmed(Unconfirmed::Unreachable) => "ISSUER_UNREACHABLE",
             Self::NotFresh(cause) => cause.reason(),
@@ -149,9 +181,13 @@ impl Failure for CallerError {
             Self::TwoMechanisms => {
                 "Authenticate in one way: with the Authorization header or with the form's parameters."
             }
+            Self::Assertion => {
+                "Client assertions are not supported. Use Authorization: Basic, or client_secret in the body."
+            }
             Self::Refused | Self::Unconfirmed(Unconfirmed::Refused) => {
                 "Client authentication failed; check client id and secret, and that the client is enabled."
             }
+            Self::Changed => "The client was changed during the call. Try again at once.",
             Self::Token(refused) => refused.advice(),
             Self::NoResources => {
                 "The client may introspect nothing; give it resources, the audiences it serves, with tessera client update."
@@ -162,6 +198,25 @@ impl Failure for CallerError {
             }
             Self::NotFresh(cause) => cause.advice(),
         }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match (self, self.code()) {
+            (Self::Changed, _) => Some(Duration::ZERO),
+            (_, ErrorCode::Throttled | ErrorCode::TemporarilyUnavailable) => Some(Duration::from_secs(1)),
+            _ => None,
+        }
+    }
+}
+
+impl CallerError {
+    /// Whether the caller may not ask, as opposed to: it cannot be told now.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        !matches!(
+            self.code(),
+            ErrorCode::Throttled | ErrorCode::TemporarilyUnavailable | ErrorCode::DeadlineExceeded | ErrorCode::ServerError
+        )
     }
 }
 
@@ -203,17 +258,23 @@ impl Callers {
     /// Who presents these headers.
     ///
     /// # Errors
-    /// Every [`CallerError`] but [`TwoMechanisms`](CallerError::TwoMechanisms) and [`NoResources`](CallerError::NoResources).
+    /// Every [`CallerError`] but [`TwoMechanisms`](CallerError::TwoMechanisms), [`Assertion`](CallerError::Assertion) and
+    /// [`NoResources`](CallerError::NoResources).
     pub async fn from_headers(&self, headers: &HeaderMap, waits: &mut Waits) -> Result<Caller, CallerError> {
         // The header's bytes are the key: a caller that is known costs no decoding.
         let key = self.0.memory.header_key(headers);
-        if let Some(known) = key.and_then(|key| self.remembered(&key)) {
-            return Ok(Caller::Client(known));
+        let presented = || headers.get(header::AUTHORIZATION).cloned().map(|value| Presented(Secret::Header(value)));
+        if let Some(known) = key.and_then(|key| self.remembered(&key))
+            && let Some(presented) = presented()
+        {
+            return Ok(Caller::Client { known, presented });
         }
-        let caller = match (Authorization::from_headers(headers)?.ok_or(CallerError::Missing)?, key) {
-            (Authorization::Bearer(token), _) => self.bearer(token.expose(), waits).await,
-            (Authorization::Basic(credentials), Some(key)) => self.confirmed(key, credentials, waits).await,
-            (Authorization::Basic(_), None) => Err(CallerError::Missing),
+        let caller = match (Authorization::from_headers(headers)?.ok_or(CallerError::Missing)?, key, presented()) {
+            (Authorization::Bearer(token), ..) => self.bearer(token.expose(), waits).await.map(Caller::Token),
+            (Authorization::Basic(credentials), Some(key), Some(presented)) => {
+                self.confirmed(key, credentials, waits).await.map(|known| Caller::Client { known, presented })
+            }
+            (Authorization::Basic(_), ..) => Err(CallerError::Missing),
         };
         caller.map_err(|error| self.doubted(error))
     }
@@ -224,26 +285,61 @@ impl Callers {
     /// As [`from_headers`](Self::from_headers).
     pub async fn from_form(&self, credentials: Credentials, waits: &mut Waits) -> Result<Caller, CallerError> {
         let key = self.0.memory.form_key(&credentials);
-        match self.remembered(&key) {
-            Some(known) => Ok(Caller::Client(known)),
-            None => self.confirmed(key, credentials, waits).await.map_err(|error| self.doubted(error)),
-        }
+        let presented = Presented(Secret::Form(credentials.clone()));
+        let known = match self.remembered(&key) {
+            Some(known) => known,
+            None => self.confirmed(key, credentials, waits).await.map_err(|error| self.doubted(error))?,
+        };
+        Ok(Caller::Client { known, presented })
     }
 
     /// Looks up whether a caller may ask now, and for which resources: to be called after the freshness was checked that the
     /// answer must have.
     ///
     /// # Errors
-    /// [`CallerError::Refused`], [`CallerError::Token`], [`CallerError::NoResources`] and [`CallerError::NotFresh`].
+    /// [`CallerError::Refused`], [`CallerError::Token`], [`CallerError::NoResources`], [`CallerError::NotFresh`], and
+    /// [`CallerError::Changed`], after which [`again`](Self::again) may help.
     pub fn admit(&self, caller: &Caller) -> Result<Arc<ClientEntry>, CallerError> {
         let entry = match caller {
-            Caller::Client(known) => self.entry(known).map_err(|_| CallerError::Refused)?,
+            Caller::Client { known, .. } => self.entry(known).map_err(|lapsed| match lapsed {
+                Lapsed::Changed => CallerError::Changed,
+                Lapsed::Unusable => CallerError::Refused,
+            })?,
             Caller::Token(token) => self.bearers_client(token)?,
         };
         if entry.state.resources.is_empty() {
             return Err(CallerError::NoResources);
         }
         Ok(entry)
+    }
+
+    /// Asks anew about a caller that was changed since its credential was confirmed: a change alone takes no right away.
+    ///
+    /// # Errors
+    /// As [`from_headers`](Self::from_headers).
+    pub async fn again(&self, caller: &mut Caller, waits: &mut Waits) -> Result<(), CallerError> {
+        let Caller::Client { presented, .. } = &*caller else { return Ok(()) };
+        *caller = match presented.0.clone() {
+            Secret::Header(value) => {
+                let headers = HeaderMap::from_iter([(header::AUTHORIZATION, value)]);
+                self.from_headers(&headers, waits).await?
+            }
+            Secret::Form(credentials) => self.from_form(credentials, waits).await?,
+        };
+        Ok(())
+    }
+
+    /// Whether a caller may ask anything now, where no single question says how fresh that must be known.
+    ///
+    /// # Errors
+    /// As [`admit`](Self::admit), after asking anew once.
+    pub async fn admitted(&self, caller: &mut Caller, waits: &mut Waits) -> Result<(), CallerError> {
+        if self.admit(caller) == Err(CallerError::Changed) {
+            self.again(caller, waits).await?;
+        }
+        // Touch first, then the states: a pause in between could make an old refusal pass as fresh.
+        let in_touch = self.0.gate.in_touch();
+        self.admit(caller).map(drop).map_err(|error| Self::doubted_unless(in_touch, error))
     }
 
     /// What is remembered and still holds: not over, and the client unchanged since the issuer looked.
@@ -255,8 +351,12 @@ impl Callers {
 
     /// An introspector out of touch refuses nobody for what it may not have heard of.
     fn doubted(&self, error: CallerError) -> CallerError {
+        Self::doubted_unless(self.0.gate.in_touch(), error)
+    }
+
+    fn doubted_unless(in_touch: bool, error: CallerError) -> CallerError {
         match error {
-            CallerError::Refused | CallerError::Token(_) | CallerError::NoResources if !self.0.gate.in_touch() => {
+            CallerError::Refused | CallerError::Token(_) | CallerError::NoResources if !in_touch => {
                 NotFresh::OutOfTouch.into()
             }
             certain => certain,
@@ -269,29 +369,30 @@ impl Callers {
         key: memory::Key,
         credentials: Credentials,
         waits: &mut Waits,
-    ) -> Result<Caller, CallerError> {
+    ) -> Result<Arc<KnownClient>, CallerError> {
         let Credentials { client_id, secret } = credentials;
         // An empty secret never authenticates.
         let secret = secret.ok_or(CallerError::Refused)?;
         for _ in 0..CONFIRMATIONS {
-            let epoch = self.epoch()?;
-            let confirming = self.0.memory.confirm(key, &client_id, &secret, epoch);
+            // Before the issuer is asked: what it says is about this registration, or a later one.
+            let seen = self.seen(&client_id)?;
+            let confirming = self.0.memory.confirm(key, &client_id, &secret, seen);
             let known = waits.within(confirming).await.ok_or(Unconfirmed::Unreachable)??;
             self.0.gate.reach(known.confirmed, waits).await?;
             match self.entry(&known) {
-                Ok(_) => return Ok(Caller::Client(known)),
+                Ok(_) => return Ok(known),
                 Err(Lapsed::Unusable) => return Err(CallerError::Refused),
                 // It changed while the issuer looked: its word is about the client before.
                 Err(Lapsed::Changed) => {}
             }
         }
-        Err(Unconfirmed::Unreachable.into())
+        Err(CallerError::Changed)
     }
 
-    async fn bearer(&self, token: &str, waits: &mut Waits) -> Result<Caller, CallerError> {
+    async fn bearer(&self, token: &str, waits: &mut Waits) -> Result<Arc<Verified>, CallerError> {
         loop {
             match self.0.checker.check_locally(token, &self.0.audience, &[reserved::INTROSPECT]) {
-                Ok(verified) => return Ok(Caller::Token(verified)),
+                Ok(verified) => return Ok(verified),
                 Err(Refused::CannotTell(CannotTell::Behind { needs })) => self.0.gate.reach(needs, waits).await?,
                 Err(refused) => return Err(refused.into()),
             }
@@ -322,7 +423,10 @@ impl Callers {
         Ok(state.client(&token.claims().client).ok_or(Refused::Inactive)?)
     }
 
-    fn epoch(&self) -> Result<Epoch, NotFresh> {
-        self.0.replica.state().map(|state| state.epoch()).ok_or(NotFresh::OutOfTouch)
+    /// The client as the replica knows it now.
+    fn seen(&self, client: &ClientId) -> Result<Seen, NotFresh> {
+        let state = self.0.replica.state().ok_or(NotFresh::OutOfTouch)?;
+        let changed = state.client(client).map(|entry| entry.revision.max(entry.watermark()));
+        Ok(Seen { epoch: state.epoch(), changed })
     }
 }

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderValue, Request, header};
 use serde::Serialize;
 use tessera_check::Introspection as Members;
 use tessera_kit::http::error::{self, challenged, no_store, with_fallbacks};
-use tessera_kit::http::{Authorization, AuthorizationError, Challenge, Credentials, Form, FormBody};
+use tessera_kit::http::{Authorization, AuthorizationError, Challenge, Credentials, Form, FormBody, query};
 use tessera_types::{ErrorCode, Failure, PresentedSecret, ScopeSet};
 
 use crate::callers::{Caller, CallerError};
@@ -23,19 +24,26 @@ pub fn routes(introspection: Introspection) -> Router {
     with_fallbacks(router).with_state(introspection)
 }
 
-async fn introspect(State(introspection): State<Introspection>, FormBody { headers, mut form }: FormBody) -> Response {
+async fn introspect(State(introspection): State<Introspection>, request: Request<Body>) -> Response {
+    if let Err(error) = query::refuse_credentials(request.uri()) {
+        return refused(&error, request.headers());
+    }
+    let FormBody { headers, mut form } = match FormBody::read(request, &[]).await {
+        Ok(body) => body,
+        Err(error) => return error.into_response(),
+    };
     let mut waits = introspection.waits(None);
     let answer = async {
-        let caller = caller(&introspection, &headers, &mut form, &mut waits).await?;
+        let mut caller = caller(&introspection, &headers, &mut form, &mut waits).await?;
         let question = question(&mut form)?;
-        let outcome = introspection.introspect(&caller, &question, &mut waits).await?;
+        let outcome = introspection.introspect(&mut caller, &question, &mut waits).await?;
         Ok::<_, IntrospectError>(answer(&outcome, &question))
     };
     answer.await.unwrap_or_else(|error| refused(&error, &headers))
 }
 
 /// Who asks: by header, or by the form's `client_id` and `client_secret`, never by both (RFC 6749 section 2.3). A `client_id`
-/// that only repeats the header's is no second way.
+/// that only repeats the Basic header's is no second way.
 async fn caller(
     introspection: &Introspection,
     headers: &HeaderMap,
@@ -44,22 +52,31 @@ async fn caller(
 ) -> Result<Caller, CallerError> {
     let callers = &introspection.callers;
     let (client_id, secret) = (form.take("client_id"), form.take("client_secret"));
-    if !headers.contains_key(header::AUTHORIZATION) {
-        let client_id = client_id.ok_or(CallerError::Missing)?.parse().map_err(|_| CallerError::Refused)?;
-        let secret = secret.and_then(PresentedSecret::new);
-        return callers.from_form(Credentials { client_id, secret }, waits).await;
+    let assertion = form.take("client_assertion").is_some() || form.take("client_assertion_type").is_some();
+    if headers.contains_key(header::AUTHORIZATION) {
+        if secret.is_some() || assertion || client_id.is_some_and(|id| !is_same_client(headers, &id)) {
+            // What is malformed gets its own error.
+            Authorization::from_headers(headers)?;
+            return Err(CallerError::TwoMechanisms);
+        }
+        return callers.from_headers(headers, waits).await;
     }
-    if secret.is_some() || client_id.is_some_and(|id| !is_same_client(headers, &id)) {
-        return Err(CallerError::TwoMechanisms);
+    match (client_id, secret) {
+        (_, Some(_)) if assertion => Err(CallerError::TwoMechanisms),
+        _ if assertion => Err(CallerError::Assertion),
+        (None, _) => Err(CallerError::Missing),
+        (Some(client_id), secret) => {
+            let client_id = client_id.parse().map_err(|_| CallerError::Refused)?;
+            callers.from_form(Credentials { client_id, secret: secret.and_then(PresentedSecret::new) }, waits).await
+        }
     }
-    callers.from_headers(headers, waits).await
 }
 
 fn is_same_client(headers: &HeaderMap, client_id: &str) -> bool {
     match Authorization::from_headers(headers) {
         Ok(Some(Authorization::Basic(credentials))) => credentials.client_id.as_str() == client_id,
-        // Whose token it is, is not known yet; what is malformed gets its own error.
-        Ok(_) | Err(_) => true,
+        // A token says by itself whose it is.
+        Ok(_) | Err(_) => false,
     }
 }
 
@@ -108,10 +125,8 @@ fn answer(outcome: &Outcome, question: &Question) -> Response {
 
 /// The error, with the challenge of the scheme that was used; where none was, with both (RFC 6749 section 5.2, RFC 6750
 /// section 3).
-fn refused(error: &IntrospectError, headers: &HeaderMap) -> Response {
-    if error.is_internal() {
-        tracing::debug!(reason = error.reason(), error = %error, "no answer could be given");
-    }
+fn refused(error: &dyn Failure, headers: &HeaderMap) -> Response {
+    crate::unanswered(error);
     let is_bearer = matches!(
         Authorization::from_headers(headers),
         Ok(Some(Authorization::Bearer(_))) | Err(AuthorizationError::Bearer)

@@ -123,6 +123,15 @@ impl Failure for IntrospectError {
             Self::Caller(_) | Self::NotFresh(_) | Self::CannotTell(_) => None,
         }
     }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Caller(error) => error.retry_after(),
+            Self::NotFresh(error) => error.retry_after(),
+            Self::CannotTell(error) => error.retry_after(),
+            _ => None,
+        }
+    }
 }
 
 /// Answers questions.
@@ -153,13 +162,13 @@ impl Introspection {
         Waits::new(timeout, self.wait)
     }
 
-    /// Answers a question.
+    /// Answers a question. Where the caller was changed meanwhile, the issuer is asked about it anew, once.
     ///
     /// # Errors
     /// Every [`IntrospectError`] that is not about a malformed question.
     pub async fn introspect(
         &self,
-        caller: &Caller,
+        caller: &mut Caller,
         question: &Question,
         waits: &mut Waits,
     ) -> Result<Outcome, IntrospectError> {
@@ -177,16 +186,25 @@ impl Introspection {
     /// as fresh.
     async fn answer(
         &self,
-        caller: &Caller,
+        caller: &mut Caller,
         question: &Question,
         waits: &mut Waits,
     ) -> Result<(Outcome, Source), IntrospectError> {
         if question.token.is_empty() {
             return Err(IntrospectError::NoToken);
         }
+        let mut asked_again = false;
         loop {
             self.gate.pass(question.consistency, waits).await?;
-            let client = self.callers.admit(caller)?;
+            let client = match self.callers.admit(caller) {
+                Err(CallerError::Changed) if !asked_again => {
+                    asked_again = true;
+                    self.callers.again(caller, waits).await?;
+                    // The freshness that was checked is of before the wait.
+                    continue;
+                }
+                admitted => admitted?,
+            };
             let rule = AudienceRule { resources: &client.state.resources, only: question.audience.as_ref() };
             match self.checker.answer(&question.token, rule) {
                 Ok(answer) => return Ok((outcome(question, answer.verdict, answer.revision), answer.source)),

@@ -3,7 +3,6 @@
 mod client;
 mod introspect;
 mod metadata;
-mod query;
 mod revoke;
 mod token;
 

@@ -13,7 +13,7 @@ use tessera_api::admin::v1::scope_service_server::ScopeServiceServer;
 use tessera_api::oauth::v1::token_service_server::TokenServiceServer;
 use tessera_api::sync::v1::sync_service_server::SyncServiceServer;
 use tessera_check::{Checker, CheckerOptions};
-use tessera_keys::{Kek, KekError};
+use tessera_keys::{Kek, KekError, SigningKey};
 use tessera_kit::health::{Check, Health};
 use tessera_kit::metrics::Metrics;
 use tessera_kit::ops;
@@ -30,6 +30,7 @@ use crate::context::{Context, Parts, Policy};
 use crate::grpc;
 use crate::http;
 use crate::log::Publication;
+use crate::operations;
 use crate::operations::setup::fixtures::FixtureError;
 use crate::operations::setup::{Setup, SetupError};
 use crate::passwords::{PasswordError, Passwords};
@@ -162,7 +163,7 @@ pub async fn start(config: Config, deps: Deps, options: StartOptions) -> Result<
     let (checked, store, kek) = open(&config, &deps).await?;
     let setup = Setup { store: &store, clock: &*deps.clock, random: &*deps.random };
     setup.begin().await?;
-    let signer = setup.signing_key(&kek, checked.signing_alg).await?;
+    let keys = setup.signing_keys(&kek, checked.signing_alg).await?;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
     let at_once = if config.limits.password_checks == 0 { cores } else { config.limits.password_checks };
     let passwords = Passwords::new(at_once, &*deps.random)?;
@@ -181,7 +182,7 @@ pub async fn start(config: Config, deps: Deps, options: StartOptions) -> Result<
     let cx = Context::new(Parts {
         checker: Checker::new(replica.clone(), checked.issuer_url.clone(), checking, Arc::clone(&deps.clock)),
         policy: policy(&config, &checked),
-        signer: ArcSwapOption::from_pointee(signer),
+        signer: ArcSwapOption::from_pointee(keys.signer),
         remembered: RememberedSecrets::new(&*deps.random),
         throttle: FailureThrottle::new(Arc::clone(&deps.clock)),
         clock: Arc::clone(&deps.clock),
@@ -193,6 +194,9 @@ pub async fn start(config: Config, deps: Deps, options: StartOptions) -> Result<
         telemetry,
     });
 
+    if let Some(next) = keys.next {
+        tokio::spawn(promote(cx.clone(), next, background.clone()));
+    }
     let health = Health::new();
     watch_readiness(&cx, &health, &background);
     let stop = Stop::new();
@@ -237,6 +241,22 @@ async fn routes(cx: &Context, health: &Health, stop: &Stop) -> Result<Routes, St
             SyncServiceServer::new(grpc::Feed::new(cx.clone(), stop.clone())).max_decoding_message_size(MAX_MESSAGE),
         );
     reflection::add(routes, SERVICES).map_err(|error| StartError::Reflection(error.to_string()))
+}
+
+/// Promotes a key that was published at this start, as soon as every introspector knows it.
+async fn promote(cx: Context, next: SigningKey, background: CancellationToken) {
+    let next = Arc::new(next);
+    let mut tries = tokio::time::interval(READINESS);
+    loop {
+        tokio::select! {
+            () = background.cancelled() => return,
+            _ = tries.tick() => {}
+        }
+        match operations::keys::promote(&cx, Arc::clone(&next)).await {
+            Ok(()) => return,
+            Err(error) => tracing::warn!(error = %error, "the new signing key waits: not every introspector knows it"),
+        }
+    }
 }
 
 /// Ready: migrated, the database takes writes, the log is read, and there is a key (conventions.md).

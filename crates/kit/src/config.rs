@@ -1,6 +1,6 @@
 //! Configuration: a TOML file, over it the environment (`TESSERA_`, `__` for nesting, `_FILE` for a value kept in a file).
 //!
-//! Unknown keys are errors, with a suggestion; all errors are reported at once, with file and line; a bad configuration ends
+//! Unknown keys are errors, with a suggestion (but not the variables that Kubernetes sets for Services named `tessera…`); all errors are reported at once, with file and line; a bad configuration ends
 //! the process with [`EXIT_CODE`].
 
 mod de;

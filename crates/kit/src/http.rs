@@ -3,6 +3,7 @@
 pub mod authorization;
 pub mod error;
 pub mod form;
+pub mod query;
 mod request;
 
 pub use authorization::{Authorization, AuthorizationError, BearerToken, Credentials};

@@ -80,7 +80,7 @@ impl Init {
         let setup = Setup { store: &store, clock: &*deps.clock, random: &*deps.random };
         let made = async {
             setup.begin().await.map_err(|e| failed(&e))?;
-            setup.signing_key(&kek, checked.signing_alg).await.map_err(|e| failed(&e))?;
+            setup.signing_keys(&kek, checked.signing_alg).await.map_err(|e| failed(&e))?;
             self.credentials(&setup, &config, &checked).await
         }
         .await;

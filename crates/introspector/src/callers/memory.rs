@@ -24,7 +24,7 @@ pub(super) type Key = [u8; 32];
 /// How long a right credential is remembered; any change of its client ends that earlier.
 const REMEMBERED: Duration = Duration::from_mins(1);
 
-/// How long a wrong one is: enough that a client in a loop does not become the issuer's load.
+/// How long a wrong one is, unless its client changes earlier: enough that a client in a loop does not become the issuer's load.
 const REFUSED: Duration = Duration::from_secs(1);
 
 /// How many of each are remembered. Wrong ones have a place of their own: a flood of them drives out no right one.
@@ -32,6 +32,26 @@ const CAPACITY: usize = 4096;
 
 /// How many credentials the issuer is asked about at once.
 const IN_FLIGHT: usize = 64;
+
+/// Which registration of a client the replica knew when the issuer was asked. Any change of the client makes it another, so
+/// that no answer about the client before is taken for one about the client after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Seen {
+    /// Which log.
+    pub(super) epoch: Epoch,
+    /// The client's last change in it; `None` where it is not known.
+    pub(super) changed: Option<u64>,
+}
+
+/// A credential the issuer refused.
+#[derive(Clone, Copy)]
+struct Refusal {
+    /// On the monotonic clock.
+    until: Duration,
+    seen: Seen,
+}
+
+type Question = (Key, Seen);
 
 type Confirming = Shared<BoxFuture<'static, Result<Arc<KnownClient>, Unconfirmed>>>;
 
@@ -41,9 +61,8 @@ pub(super) struct Memory {
     issuer: Arc<dyn ConfirmSecret>,
     clock: Arc<dyn Clock>,
     known: Cache<Key, Arc<KnownClient>>,
-    /// Until when, on the monotonic clock.
-    refused: Cache<Key, Duration>,
-    in_flight: Mutex<HashMap<Key, Confirming>>,
+    refused: Cache<Key, Refusal>,
+    in_flight: Mutex<HashMap<Question, Confirming>>,
     permits: Semaphore,
 }
 
@@ -88,31 +107,37 @@ impl Memory {
         self.known.get(key)
     }
 
-    /// Asks the issuer; those who ask the same at the same time share one call and its answer.
+    /// Asks the issuer; those who ask the same at the same time share one call and its answer. `seen` must have been read
+    /// before: a refusal holds as long as the client stays as it was then.
     pub(super) async fn confirm(
         self: &Arc<Self>,
         key: Key,
         client: &ClientId,
         secret: &PresentedSecret,
-        epoch: Epoch,
+        seen: Seen,
     ) -> Result<Arc<KnownClient>, Unconfirmed> {
-        if self.refused.get(&key).is_some_and(|until| self.clock.monotonic() < until) {
+        let refusal = self.refused.get(&key).filter(|refusal| refusal.seen == seen);
+        if refusal.is_some_and(|refusal| self.clock.monotonic() < refusal.until) {
             return Err(Unconfirmed::Refused);
         }
-        let begin = || self.begin(key, client.clone(), secret.clone(), epoch);
-        let confirming = self.lock().entry(key).or_insert_with(begin).clone();
+        let question = (key, seen);
+        let begin = || self.begin(question, client.clone(), secret.clone());
+        let confirming = self.lock().entry(question).or_insert_with(begin).clone();
         confirming.await
     }
 
     /// Runs by itself, so that a caller who gives up takes nothing from the others.
-    fn begin(self: &Arc<Self>, key: Key, client: ClientId, secret: PresentedSecret, epoch: Epoch) -> Confirming {
+    fn begin(self: &Arc<Self>, question: Question, client: ClientId, secret: PresentedSecret) -> Confirming {
         let memory = Arc::clone(self);
+        let (key, seen) = question;
         let asking = tokio::spawn(async move {
-            let _leaving = Leaving { memory: &memory, key };
-            let answer = memory.ask(client, secret, epoch).await;
+            let _leaving = Leaving { memory: &memory, question };
+            let answer = memory.ask(client, secret, seen.epoch).await;
             match &answer {
                 Ok(known) => memory.known.insert(key, Arc::clone(known)),
-                Err(Unconfirmed::Refused) => memory.refused.insert(key, memory.clock.monotonic() + REFUSED),
+                Err(Unconfirmed::Refused) => {
+                    memory.refused.insert(key, Refusal { until: memory.clock.monotonic() + REFUSED, seen });
+                }
                 Err(_) => {}
             }
             answer
@@ -134,7 +159,7 @@ impl Memory {
         Ok(Arc::new(KnownClient { client, confirmed, secret_expires: confirmation.expires, remembered_until }))
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Confirming>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Question, Confirming>> {
         self.in_flight.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -142,11 +167,11 @@ impl Memory {
 /// Takes a question off the list, whatever became of it.
 struct Leaving<'a> {
     memory: &'a Memory,
-    key: Key,
+    question: Question,
 }
 
 impl Drop for Leaving<'_> {
     fn drop(&mut self) {
-        self.memory.lock().remove(&self.key);
+        self.memory.lock().remove(&self.question);
     }
 }

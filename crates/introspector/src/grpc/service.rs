@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use futures::{Stream, StreamExt as _};
+use futures::{Stream, StreamExt as _, stream};
 use http::HeaderMap;
 use tessera_api::introspection::v1::introspection_service_server::{
     IntrospectionService, IntrospectionServiceServer, SERVICE_NAME,
@@ -68,8 +68,8 @@ struct Service {
 impl IntrospectionService for Service {
     async fn introspect(&self, request: Request<IntrospectRequest>) -> Result<Response<IntrospectResponse>, Status> {
         let (metadata, _, message) = request.into_parts();
-        let (caller, mut waits) = self.caller(&metadata.into_headers()).await?;
-        Ok(Response::new(self.one(&caller, message, &mut waits).await?))
+        let (mut caller, mut waits) = self.caller(&metadata.into_headers()).await?;
+        Ok(Response::new(self.one(&mut caller, message, &mut waits).await?))
     }
 
     async fn batch_introspect(
@@ -77,17 +77,17 @@ impl IntrospectionService for Service {
         request: Request<BatchIntrospectRequest>,
     ) -> Result<Response<BatchIntrospectResponse>, Status> {
         let (metadata, _, message) = request.into_parts();
-        let (caller, mut waits) = self.caller(&metadata.into_headers()).await?;
+        let (mut caller, mut waits) = self.caller(&metadata.into_headers()).await?;
         if message.requests.len() > MAX_BATCH {
             return Err(refused(&IntrospectError::BatchTooLarge));
         }
-        self.admitted(&caller)?;
+        self.admitted(&mut caller, &mut waits).await?;
         let mut results = Vec::with_capacity(message.requests.len());
         for (index, request) in message.requests.into_iter().enumerate() {
             if index % BATCH_TURN == BATCH_TURN - 1 {
                 tokio::task::yield_now().await;
             }
-            let result = match self.one(&caller, request, &mut waits).await {
+            let result = match self.one(&mut caller, request, &mut waits).await {
                 Ok(response) => batch_introspect_result::Result::Response(response),
                 Err(status) => batch_introspect_result::Result::Error(wire::error(&status)),
             };
@@ -98,18 +98,22 @@ impl IntrospectionService for Service {
 
     type StreamIntrospectStream = Pin<Box<dyn Stream<Item = Result<StreamIntrospectResponse, Status>> + Send>>;
 
-    /// The stream ends when its caller may ask no more, and when the process stops.
+    /// The stream ends when its caller may ask no more, and when the process stops. While that cannot be told, requests get
+    /// errors of their own.
     async fn stream_introspect(
         &self,
         request: Request<Streaming<StreamIntrospectRequest>>,
     ) -> Result<Response<Self::StreamIntrospectStream>, Status> {
         let (metadata, _, requests) = request.into_parts();
-        let (caller, _) = self.caller(&metadata.into_headers()).await?;
-        self.admitted(&caller)?;
+        let (mut caller, mut waits) = self.caller(&metadata.into_headers()).await?;
+        self.admitted(&mut caller, &mut waits).await?;
         let (service, stop) = (self.clone(), self.stop.clone());
-        let answers = requests.then(move |request| {
-            let (service, caller) = (service.clone(), caller.clone());
-            async move { service.next(&caller, request?).await }
+        let answers = stream::unfold((service, caller, requests), async |(service, mut caller, mut requests)| {
+            let answer = match requests.next().await? {
+                Ok(request) => service.next(&mut caller, request).await,
+                Err(status) => Err(status),
+            };
+            Some((answer, (service, caller, requests)))
         });
         Ok(Response::new(Box::pin(answers.take_until(async move { stop.draining().await }))))
     }
@@ -123,13 +127,13 @@ impl Service {
     }
 
     /// Where the caller may ask nothing, the whole batch or stream is refused rather than each request.
-    fn admitted(&self, caller: &Caller) -> Result<(), Status> {
-        self.introspection.callers.admit(caller).map(drop).map_err(|e| refused(&e))
+    async fn admitted(&self, caller: &mut Caller, waits: &mut Waits) -> Result<(), Status> {
+        self.introspection.callers.admitted(caller, waits).await.map_err(|e| refused(&e))
     }
 
     async fn one(
         &self,
-        caller: &Caller,
+        caller: &mut Caller,
         request: IntrospectRequest,
         waits: &mut Waits,
     ) -> Result<IntrospectResponse, Status> {
@@ -140,12 +144,16 @@ impl Service {
 
     async fn next(
         &self,
-        caller: &Caller,
+        caller: &mut Caller,
         request: StreamIntrospectRequest,
     ) -> Result<StreamIntrospectResponse, Status> {
-        self.admitted(caller)?;
         let mut waits = self.introspection.waits(None);
-        let result = match self.one(caller, request.request.unwrap_or_default(), &mut waits).await {
+        let answer = match self.introspection.callers.admitted(caller, &mut waits).await {
+            Ok(()) => self.one(caller, request.request.unwrap_or_default(), &mut waits).await,
+            Err(error) if error.is_refusal() => return Err(refused(&error)),
+            Err(doubt) => Err(refused(&doubt)),
+        };
+        let result = match answer {
             Ok(response) => stream_introspect_response::Result::Response(response),
             Err(status) => stream_introspect_response::Result::Error(wire::error(&status)),
         };

@@ -16,7 +16,7 @@ use crate::operations::keys;
 /// Where the metadata is (RFC 8414 section 3).
 pub(super) const WELL_KNOWN: &str = "/.well-known/oauth-authorization-server";
 
-/// Verifiers may keep both documents this long: a new key is published well before it signs.
+/// Verifiers may keep both documents this long. One that meets a `kid` it does not know fetches the keys again.
 const CACHE: HeaderValue = HeaderValue::from_static("public, max-age=60");
 
 /// The metadata. It lists what is enabled, and nothing else (security.md, item 38).

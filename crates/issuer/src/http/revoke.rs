@@ -4,10 +4,10 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, Request, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use tessera_kit::http::{FormBody, error};
+use tessera_kit::http::{FormBody, error, query};
 use tessera_types::{ErrorCode, Failure, Revision};
 
-use super::{client, query};
+use super::client;
 use crate::context::Context;
 use crate::operations::revoke::{self, Authority};
 

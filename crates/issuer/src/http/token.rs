@@ -6,10 +6,10 @@ use axum::extract::State;
 use axum::http::Request;
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
-use tessera_kit::http::{Form, FormBody, error};
+use tessera_kit::http::{Form, FormBody, error, query};
 use tessera_types::{Audience, GrantType, ScopeSet};
 
-use super::{client, query};
+use super::client;
 use crate::client_auth::PresentedClient;
 use crate::context::Context;
 use crate::grants::{self, GrantRequest, ParameterError, TokenRequest};

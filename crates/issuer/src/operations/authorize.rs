@@ -12,7 +12,7 @@ use tessera_types::{Audience, ErrorCode, Failure, Revision};
 use crate::context::Context;
 
 /// How long a check waits for this process to catch up with the log.
-const CATCH_UP: Duration = Duration::from_secs(2);
+pub const CATCH_UP: Duration = Duration::from_secs(2);
 
 /// Why a caller was turned away.
 #[derive(Debug, thiserror::Error)]
@@ -99,8 +99,8 @@ pub async fn check_for(
 ///
 /// # Errors
 /// Why there is no answer.
-pub async fn check(cx: &Context, token: &str, resources: &[Audience]) -> Result<Verdict, CannotTell> {
-    caught_up(cx, || cx.checker.check(token, AudienceRule { resources, only: None })).await
+pub async fn check(cx: &Context, token: &str, rule: AudienceRule<'_>) -> Result<Verdict, CannotTell> {
+    caught_up(cx, || cx.checker.check(token, rule)).await
 }
 
 /// Runs a check, once more after a moment where the issuer has not caught up with the token. Out of touch with the database nobody

@@ -181,7 +181,7 @@ pub(super) fn changed(client: &Client) -> Event {
 }
 
 /// Begins a change. One at a time: what is read here is what is written, on either database, and so is what introspectors are told.
-pub(super) async fn begin(cx: &Context) -> Result<Transaction, AdminError> {
+pub(in crate::operations) async fn begin(cx: &Context) -> Result<Transaction, AdminError> {
     let tx = cx.store.begin().await?;
     tx.exclusive().await?;
     Ok(tx)

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use tessera_check::{CannotTell, Verdict, Verified};
+use tessera_check::{AudienceRule, CannotTell, Verdict, Verified};
+use tessera_store::StoreError;
 use tessera_types::scope::reserved;
-use tessera_types::{Audience, ClientId, ClientType, ErrorCode, Failure};
+use tessera_types::{Audience, ClientId, ClientType, ErrorCode, Failure, Revision};
 
 use super::authorize::{self, AccessError};
 use crate::client_auth::{self, ClientAuthError, PresentedClient, Refusal};
@@ -16,6 +17,28 @@ pub enum Caller {
     Client(PresentedClient),
     /// A token with scope `introspect`.
     Bearer(String),
+}
+
+/// What is asked about a token.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// The token.
+    pub token: String,
+    /// The one of the caller's resources that the token must be meant for, where the caller says so.
+    pub audience: Option<Audience>,
+    /// How fresh the answer must be.
+    pub consistency: Consistency,
+}
+
+/// How fresh an answer must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consistency {
+    /// From memory, as long as the database answers.
+    Leased,
+    /// At least as fresh as this revision.
+    AtLeast(Revision),
+    /// At least as fresh as the durable head, read now.
+    FullyConsistent,
 }
 
 /// Why there is no answer.
@@ -30,6 +53,9 @@ pub enum IntrospectError {
     /// The caller has no resources: it may introspect nothing.
     #[error("the caller may introspect nothing")]
     NoResources,
+    /// The head of the log could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 impl IntrospectError {
@@ -37,6 +63,7 @@ impl IntrospectError {
         match self {
             Self::Client(error) => Some(error),
             Self::Access(error) => Some(error),
+            Self::Store(error) => Some(error),
             Self::NoResources => None,
         }
     }
@@ -65,9 +92,23 @@ impl Failure for IntrospectError {
 ///
 /// # Errors
 /// See [`IntrospectError`]; "I cannot tell" is an error, never an answer.
-pub async fn introspect(cx: &Context, caller: Caller, token: &str) -> Result<Option<Arc<Verified>>, IntrospectError> {
+pub async fn introspect(
+    cx: &Context,
+    caller: Caller,
+    question: &Question,
+) -> Result<Option<Arc<Verified>>, IntrospectError> {
+    let needs = match question.consistency {
+        Consistency::Leased => None,
+        Consistency::AtLeast(revision) => Some(revision),
+        Consistency::FullyConsistent => Some(cx.store.log().head().await?.revision()),
+    };
+    if let Some(needs) = needs {
+        let behind = AccessError::CannotTell(CannotTell::Behind { needs });
+        cx.publication.applied(needs, authorize::CATCH_UP).await.map_err(|_| behind)?;
+    }
     let resources = resources(cx, caller).await?;
-    match authorize::check(cx, token, &resources).await.map_err(AccessError::CannotTell)? {
+    let rule = AudienceRule { resources: &resources, only: question.audience.as_ref() };
+    match authorize::check(cx, &question.token, rule).await.map_err(AccessError::CannotTell)? {
         Verdict::Active(verified) => Ok(Some(verified)),
         Verdict::Inactive => Ok(None),
     }

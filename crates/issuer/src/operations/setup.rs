@@ -23,6 +23,14 @@ pub struct Setup<'a> {
     pub random: &'a dyn Randomness,
 }
 
+/// The keys an issuer starts with.
+pub struct SigningKeys {
+    /// The one that signs.
+    pub signer: SigningKey,
+    /// The one that will, once everybody who checks tokens knows it.
+    pub next: Option<SigningKey>,
+}
+
 /// Why the set-up failed.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
@@ -67,47 +75,55 @@ impl Setup<'_> {
         Ok(())
     }
 
-    /// The key that signs with this algorithm. Made where there is none; one of another algorithm retires, its tokens still accepted.
+    /// The key that signs, and where it is of another algorithm than this one, the key that is to take its place. Where there is none
+    /// yet, one is made and signs at once: nobody has fetched keys before it.
     ///
     /// # Errors
-    /// `Unseal` where the key-encryption key is not the one the key was sealed with.
-    pub async fn signing_key(&self, kek: &Kek, algorithm: Algorithm) -> Result<SigningKey, SetupError> {
+    /// `Unseal` where the key-encryption key is not the one a key was sealed with.
+    pub async fn signing_keys(&self, kek: &Kek, algorithm: Algorithm) -> Result<SigningKeys, SetupError> {
         let mut tx = self.store.begin().await?;
         // `tessera init` and an issuer that start at once make one key.
         tx.exclusive().await?;
         let records = tx.keys().list().await?;
-        let mut active = records.into_iter().filter(|record| record.state == KeyState::Active);
-        let mut found = None;
-        for record in active.by_ref() {
-            if record.algorithm == algorithm && found.is_none() {
-                found = Some(open(kek, &record)?);
-            } else {
-                set_state(&mut tx, &record, KeyState::Retiring).await?;
+        let of = |state| records.iter().filter(move |record| record.state == state);
+        let keys = match of(KeyState::Active).next() {
+            Some(active) if active.algorithm == algorithm => SigningKeys { signer: open(kek, active)?, next: None },
+            Some(active) => {
+                let signer = open(kek, active)?;
+                let waiting = of(KeyState::Next).find(|record| record.algorithm == algorithm);
+                let next = match waiting {
+                    Some(record) => open(kek, record)?,
+                    None => self.new_key(&mut tx, kek, algorithm, KeyState::Next).await?,
+                };
+                SigningKeys { signer, next: Some(next) }
             }
-        }
-        let key = match found {
-            Some(key) => key,
-            None => self.new_key(&mut tx, kek, algorithm).await?,
+            None => SigningKeys { signer: self.new_key(&mut tx, kek, algorithm, KeyState::Active).await?, next: None },
         };
         tx.commit().await?;
-        Ok(key)
+        Ok(keys)
     }
 
-    async fn new_key(&self, tx: &mut Transaction, kek: &Kek, algorithm: Algorithm) -> Result<SigningKey, SetupError> {
+    async fn new_key(
+        &self,
+        tx: &mut Transaction,
+        kek: &Kek,
+        algorithm: Algorithm,
+        state: KeyState,
+    ) -> Result<SigningKey, SetupError> {
         let key = SigningKey::generate(algorithm)?;
         let id = key.key_id().clone();
         let sealed_private = key.seal(kek, self.random)?;
         let record = SigningKeyRecord {
             key: id,
             algorithm,
-            state: KeyState::Active,
+            state,
             public_jwk: key.public_jwk(),
             sealed_private,
             created: self.clock.now(),
         };
         tx.keys().insert(&record).await?;
-        tx.record(fact(&record, KeyState::Active));
-        tracing::info!(key_id = %record.key, %algorithm, "signing key made");
+        tx.record(fact(&record, state));
+        tracing::info!(key_id = %record.key, %algorithm, %state, "signing key made");
         Ok(key)
     }
 }
@@ -117,13 +133,7 @@ fn open(kek: &Kek, record: &SigningKeyRecord) -> Result<SigningKey, SetupError> 
         .map_err(|source| SetupError::Unseal { key: record.key.to_string(), source })
 }
 
-async fn set_state(tx: &mut Transaction, record: &SigningKeyRecord, state: KeyState) -> Result<(), StoreError> {
-    tx.keys().set_state(&record.key, record.state, state).await?;
-    tx.record(fact(record, state));
-    Ok(())
-}
-
-fn fact(record: &SigningKeyRecord, state: KeyState) -> Event {
+pub(super) fn fact(record: &SigningKeyRecord, state: KeyState) -> Event {
     Event::KeyChanged(KeyFact {
         key: record.key.clone(),
         algorithm: record.algorithm,

@@ -136,3 +136,39 @@ async fn a_restarted_issuer_waits_for_introspectors_that_may_still_answer(#[case
     issuer.cx().publication.goodbye(back).await.expect("left");
     assert_eq!(issuer.restart().await.cx().publication.holders().count(), 0, "a goodbye is remembered");
 }
+
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_of_another_algorithm_signs_once_it_is_known_and_the_old_ones_tokens_stay_good(#[case] backend: Backend) {
+    let Some(mut issuer) = TestIssuer::start(backend).await else { return };
+    let secret = issuer.client("c", None).await.secret.expect("generated");
+    let old = grants::issue(issuer.cx(), token_request("c", &secret)).await.expect("issued").access_token;
+    issuer.config.tokens.signing_alg = "ES256".to_owned();
+    let issuer = issuer.restart().await;
+    let cx = issuer.cx();
+    let signs_with = || cx.signer.load_full().expect("a key").algorithm();
+    let mut position = cx.replica.subscribe();
+    while signs_with() != tessera_types::Algorithm::Es256 {
+        position.changed().await.expect("the log goes on");
+        tokio::task::yield_now().await;
+        if cx
+            .replica
+            .state()
+            .expect("loaded")
+            .keys()
+            .iter()
+            .any(|key| key.fact.state == tessera_types::KeyState::Retiring)
+        {
+            break;
+        }
+    }
+    let states: Vec<_> =
+        crate::operations::keys::list(cx).await.expect("listed").into_iter().map(|k| k.state).collect();
+    assert_eq!(states.len(), 2, "{states:?}");
+    assert!(is_active(&issuer, &old), "under the retiring key");
+    let new = grants::issue(cx, token_request("c", &secret)).await.expect("issued").access_token;
+    assert!(is_active(&issuer, &new));
+    assert!(crate::operations::keys::jwks(cx).expect("loaded").matches("kid").count() == 2);
+}

@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tower::Service;
 
 use super::call::{self, Protocol};
@@ -23,7 +23,11 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How many calls one connection may have in flight.
-const MAX_STREAMS: u32 = 1024;
+const MAX_STREAMS: u32 = 256;
+
+/// How long calls in flight may go on when their connection has reached its age. Streams without an end are cut off then; whoever
+/// holds one begins it anew, perhaps at another process.
+const GRACE: Duration = Duration::from_secs(30);
 
 /// How long the head of an HTTP/1 request may take: otherwise a slow sender holds a connection for nothing.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -62,8 +66,9 @@ pub(super) fn builder(protocol: Protocol) -> Builder<TokioExecutor> {
 }
 
 /// Serves a connection until its peer closes it, it has reached its age, or the process stops.
-pub(super) async fn serve<S>(stream: TcpStream, peer: SocketAddr, age: Duration, terms: Terms<S>)
+pub(super) async fn serve<T, S>(stream: T, peer: SocketAddr, age: Duration, terms: Terms<S>)
 where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: Service<Request<Body>, Response = Response, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
 {
@@ -82,21 +87,94 @@ where
         }
     });
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
-    tokio::select! {
+    let old = tokio::select! {
         result = connection.as_mut() => return ended(result),
-        () = tokio::time::sleep(age) => {}
-        () = stop.draining() => {}
-    }
+        () = tokio::time::sleep(age) => true,
+        () = stop.draining() => false,
+    };
     // GOAWAY, or `Connection: close`: what is in flight finishes.
     connection.as_mut().graceful_shutdown();
     tokio::select! {
         result = connection => ended(result),
         () = stop.over() => {}
+        () = tokio::time::sleep(GRACE), if old => tracing::debug!("an old connection was closed with calls in flight"),
     }
 }
 
 fn ended(result: Result<(), Box<dyn std::error::Error + Send + Sync>>) {
     if let Err(error) = result {
         tracing::debug!(error = &*error, "a connection ended early");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use axum::Router;
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+    use tokio::sync::Notify;
+    use tokio::task::JoinHandle;
+    use tokio::time::Instant;
+
+    use super::*;
+
+    const AGE: Duration = Duration::from_mins(1);
+
+    /// A connection with one call in flight, which is answered when it is told.
+    async fn with_a_call(stop: &Stop) -> (JoinHandle<()>, DuplexStream, Arc<Notify>) {
+        let (entered, answer) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (began, told) = (Arc::clone(&entered), Arc::clone(&answer));
+        let handler = async move || {
+            began.notify_one();
+            told.notified().await;
+            "done"
+        };
+        let service = Router::new().route("/", get(handler)).with_state(());
+        let terms = Terms { service, protocol: Protocol::Http, builder: builder(Protocol::Http), stop: stop.clone() };
+        let (mut near, far) = tokio::io::duplex(4096);
+        let serving = tokio::spawn(serve(far, ([127, 0, 0, 1], 1).into(), AGE, terms));
+        near.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.expect("sent");
+        entered.notified().await;
+        (serving, near, answer)
+    }
+
+    async fn all_of(mut stream: DuplexStream) -> String {
+        let mut text = String::new();
+        // How it ends is not the question.
+        let _ = stream.read_to_string(&mut text).await;
+        text
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_old_connection_waits_for_its_calls_but_not_for_ever() {
+        let began = Instant::now();
+        let (serving, stream, _answer) = with_a_call(&Stop::new()).await;
+        serving.await.expect("no panic");
+        let lasted = began.elapsed();
+        assert!((AGE + GRACE..AGE + GRACE + Duration::from_secs(1)).contains(&lasted), "{lasted:?}");
+        assert_eq!(all_of(stream).await, "");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_answered_in_the_grace_arrives() {
+        let (serving, stream, answer) = with_a_call(&Stop::new()).await;
+        tokio::time::advance(AGE + GRACE / 2).await;
+        answer.notify_one();
+        let text = all_of(stream).await;
+        serving.await.expect("no panic");
+        assert!(text.to_ascii_lowercase().contains("connection: close") && text.ends_with("done"), "{text}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_process_that_stops_waits_as_long_as_it_was_told() {
+        let stop = Stop::new();
+        let (serving, stream, answer) = with_a_call(&stop).await;
+        stop.drain();
+        tokio::time::advance(AGE + GRACE * 2).await;
+        answer.notify_one();
+        assert!(all_of(stream).await.ends_with("done"));
+        serving.await.expect("no panic");
     }
 }

@@ -50,7 +50,7 @@ impl<'a> Reader<'a> {
                     entries.retain(|(known, _)| known != stem);
                     entries.push((stem.to_owned(), self.child(stem, value)));
                 }
-            } else {
+            } else if !(self.path.is_empty() && is_injected(key, node)) {
                 self.note(key, &node.origin, unknown(key, fields));
             }
         }
@@ -76,6 +76,21 @@ impl<'a> Reader<'a> {
 fn file_of<'k>(key: &'k str, node: &Node, fields: &[&str]) -> Option<&'k str> {
     let stem = key.strip_suffix("_file")?;
     (matches!(node.value, Value::Loose(_)) && fields.contains(&stem)).then_some(stem)
+}
+
+/// Whether a variable is one that Kubernetes sets in every container beside a Service named `tessera` or `tessera-…`: nobody
+/// misspelt it. The Service's name is whatever stands before the words known here; `…_PORT` holds a URL, unlike a misspelt port
+/// of ours.
+fn is_injected(key: &str, node: &Node) -> bool {
+    let Value::Loose(value) = &node.value else { return false };
+    let words: Vec<&str> = key.split('_').collect();
+    (0..words.len()).any(|at| match words[at..] {
+        ["service", "host" | "port"] | ["service", "port", _, ..] => true,
+        ["port"] => value.contains("://"),
+        ["port", number, "tcp" | "udp" | "sctp"]
+        | ["port", number, "tcp" | "udp" | "sctp", "proto" | "port" | "addr"] => number.parse::<u16>().is_ok(),
+        _ => false,
+    })
 }
 
 fn unknown(key: &str, fields: &[&str]) -> String {

@@ -120,6 +120,36 @@ fn a_variable_may_name_a_file_that_holds_the_value() {
 }
 
 #[test]
+fn what_kubernetes_sets_for_services_of_our_name_is_ignored() {
+    let injected = [
+        ("TESSERA_SERVICE_HOST", "10.0.0.1"),
+        ("TESSERA_PORT", "tcp://10.0.0.1:6400"),
+        ("TESSERA_ISSUER_SERVICE_HOST", "10.0.0.1"),
+        ("TESSERA_ISSUER_SERVICE_PORT", "6400"),
+        ("TESSERA_ISSUER_SERVICE_PORT_GRPC_WEB", "6401"),
+        ("TESSERA_ISSUER_PORT", "tcp://10.0.0.1:6400"),
+        ("TESSERA_ISSUER_PORT_6400_TCP", "tcp://10.0.0.1:6400"),
+        ("TESSERA_ISSUER_PORT_6400_TCP_PROTO", "tcp"),
+        ("TESSERA_ISSUER_PORT_6400_TCP_PORT", "6400"),
+        ("TESSERA_ISSUER_PORT_6400_TCP_ADDR", "10.0.0.1"),
+    ];
+    let set = [&injected[..], &[("TESSERA_ISSUER_URL", "http://a"), ("TESSERA_LISTEN__OPS", "127.0.0.1:9")]].concat();
+    let config = load::<Config>(&variables(&set)).expect("valid");
+    assert_eq!(config.listen.ops.port(), 9, "a key of ours counts");
+}
+
+#[test]
+fn what_only_resembles_it_is_still_a_mistake() {
+    for name in ["TESSERA_LISTEN_PORT", "TESSERA_LISTEN__PORT", "TESSERA_LISTEN__SERVICE_HOST", "TESSERA_PORT_X_TCP"] {
+        let error = load::<Config>(&variables(&[("TESSERA_ISSUER_URL", "http://a"), (name, "6400")]));
+        let error = error.expect_err(name).to_string();
+        assert!(error.contains("there is no such key"), "{name}: {error}");
+    }
+    let shown = errors("issuer_url = 'x'\nissuer_service_host = 'x'\n");
+    assert!(shown[0].contains("there is no such key"), "in a file nobody injects: {shown:?}");
+}
+
+#[test]
 fn a_key_that_ends_in_file_itself_is_that_key() {
     let set =
         [("TESSERA_ISSUER_URL", "a"), ("TESSERA_SYNC__CLIENT_ID", "i"), ("TESSERA_SYNC__CLIENT_SECRET_FILE", "/x")];

@@ -1,8 +1,10 @@
 //! Credentials in a URL end up in logs and histories: they are refused there, and never read (RFC 6749 section 2.3.1).
 //! `access_token` is ignored instead, as any unknown parameter: the way of RFC 6750 section 2.3 does not exist here.
 
-use axum::http::Uri;
+use ::http::Uri;
 use tessera_types::{ErrorCode, Failure};
+
+use super::form;
 
 /// What never stands in a query.
 const CREDENTIALS: &[&str] =
@@ -11,7 +13,7 @@ const CREDENTIALS: &[&str] =
 /// A credential stands in the query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a credential in the query")]
-pub(super) struct CredentialInQuery;
+pub struct CredentialInQuery;
 
 impl Failure for CredentialInQuery {
     fn code(&self) -> ErrorCode {
@@ -28,11 +30,14 @@ impl Failure for CredentialInQuery {
 }
 
 /// Refuses a query with a credential in it, however its name is written; everything else there is ignored.
-pub(super) fn refuse_credentials(uri: &Uri) -> Result<(), CredentialInQuery> {
+///
+/// # Errors
+/// [`CredentialInQuery`].
+pub fn refuse_credentials(uri: &Uri) -> Result<(), CredentialInQuery> {
     let query = uri.query().unwrap_or_default();
     let names = query.split('&').map(|pair| pair.split('=').next().unwrap_or_default());
     for name in names {
-        let decoded = tessera_kit::http::form::decode(name.as_bytes()).unwrap_or_default();
+        let decoded = form::decode(name.as_bytes()).unwrap_or_default();
         if CREDENTIALS.iter().any(|credential| decoded.eq_ignore_ascii_case(credential)) {
             return Err(CredentialInQuery);
         }
