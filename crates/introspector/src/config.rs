@@ -28,7 +28,7 @@ pub struct Config {
 }
 
 /// `[sync]`: how to follow the issuer's log.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Sync {
     /// The issuer's gRPC address: `http://host:port`.
     #[serde(default = "issuer_grpc")]
@@ -109,6 +109,20 @@ impl Config {
     }
 }
 
+/// Never shows the secret.
+impl std::fmt::Debug for Sync {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sync")
+            .field("issuer_grpc", &self.issuer_grpc)
+            .field("client_id", &self.client_id)
+            .field("client_secret_file", &self.client_secret_file)
+            .field("client_secret", &self.client_secret.as_ref().map(|_| "…"))
+            .field("max_staleness", &self.max_staleness)
+            .field("name", &self.name)
+            .finish()
+    }
+}
+
 impl Sync {
     /// Where the secret is; `None` where neither key is set.
     pub(crate) fn secret(&self) -> Option<SecretSource> {
@@ -185,10 +199,12 @@ mod tests {
     }
 
     #[test]
-    fn the_secret_is_not_written() {
+    fn the_secret_is_not_shown() {
         let mut config = from(LEAST).expect("valid");
         config.sync.client_secret = Some("hunter2".to_owned());
         let shown = tessera_kit::config::dump(&config, &std::collections::BTreeMap::new()).expect("TOML");
         assert!(!shown.contains("hunter2"), "{shown}");
+        let shown = format!("{config:?}");
+        assert!(!shown.contains("hunter2") && shown.contains("client_secret: Some("), "{shown}");
     }
 }

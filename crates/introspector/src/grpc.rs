@@ -11,11 +11,8 @@ use tessera_api::status;
 use tessera_types::Failure;
 use tonic::Status;
 
-/// The status of a failure. What is our fault is told to the log here, once; the metrics count it too, so an outage does not
-/// flood the log.
+/// The status of a failure.
 fn refused(failure: &dyn Failure) -> Status {
-    if failure.is_internal() {
-        tracing::debug!(reason = failure.reason(), error = %failure, "no answer could be given");
-    }
+    crate::report::unanswered(failure);
     status::status(failure)
 }

@@ -17,6 +17,7 @@ use tessera_types::{ErrorCode, Failure, PresentedSecret, ScopeSet};
 use crate::callers::{Caller, CallerError};
 use crate::consistency::{Consistency, Waits};
 use crate::introspection::{IntrospectError, Introspection, Outcome, Question};
+use crate::report;
 
 /// The routes.
 pub fn routes(introspection: Introspection) -> Router {
@@ -126,7 +127,7 @@ fn answer(outcome: &Outcome, question: &Question) -> Response {
 /// The error, with the challenge of the scheme that was used; where none was, with both (RFC 6749 section 5.2, RFC 6750
 /// section 3).
 fn refused(error: &dyn Failure, headers: &HeaderMap) -> Response {
-    crate::unanswered(error);
+    report::unanswered(error);
     let is_bearer = matches!(
         Authorization::from_headers(headers),
         Ok(Some(Authorization::Bearer(_))) | Err(AuthorizationError::Bearer)

@@ -13,6 +13,7 @@ pub mod grpc;
 pub mod http;
 pub mod introspection;
 mod measure;
+mod report;
 mod start;
 
 pub use config::Config;

@@ -29,6 +29,7 @@ use crate::grpc::feed::Feed;
 use crate::grpc::issuer::Issuer;
 use crate::introspection::Introspection;
 use crate::measure::Measures;
+use crate::report::{Touch, Turn};
 
 /// How often readiness and gauges are brought up to date.
 const TICK: Duration = Duration::from_millis(250);
@@ -158,9 +159,10 @@ impl Running {
         if !servers.stop.within(drain, finished).await {
             tracing::warn!("calls were cut off");
         }
+        // First: to be out of touch from here on is no news.
+        watching.end().await;
         // After the last answer: goodbye is final.
         feed.end().await;
-        watching.end().await;
     }
 }
 
@@ -251,6 +253,7 @@ impl Parts {
             measures: Arc::clone(&self.measures),
             published: Arc::clone(&self.published),
             clock: Arc::clone(&deps.clock),
+            touch: Touch::default(),
             stop: stop.clone(),
         };
         Background { stop, task: tokio::spawn(watch.run()) }
@@ -267,11 +270,12 @@ struct Watch {
     measures: Arc<Measures>,
     published: Arc<Notify>,
     clock: Arc<dyn Clock>,
+    touch: Touch,
     stop: Stop,
 }
 
 impl Watch {
-    async fn run(self) {
+    async fn run(mut self) {
         let mut ticks = tokio::time::interval(TICK);
         loop {
             tokio::select! {
@@ -283,12 +287,19 @@ impl Watch {
         }
     }
 
-    fn look(&self) {
+    fn look(&mut self) {
         let state = self.replica.state();
+        let in_touch = self.gate.in_touch();
         self.loaded.set(state.is_some());
-        self.in_touch.set(self.gate.in_touch());
+        self.in_touch.set(in_touch);
         let now = self.clock.monotonic();
         let unheard = self.freshness.last_heard().map(|heard| now.saturating_sub(heard));
+        let unheard_ms = unheard.map(|unheard| unheard.as_millis());
+        match self.touch.now(in_touch) {
+            Some(Turn::Lost) => tracing::warn!(unheard_ms, "out of touch with the issuer: calls are answered UNAVAILABLE"),
+            Some(Turn::Found) => tracing::info!("in touch with the issuer: calls are answered"),
+            None => {}
+        }
         self.measures.replica(unheard, state.map_or(0, |state| state.entries()), self.checker.remembered());
     }
 }

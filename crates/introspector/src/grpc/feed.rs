@@ -81,14 +81,21 @@ impl Feed {
         let mut pause = FIRST_PAUSE;
         while !self.stop.is_draining() {
             let Err(lost) = self.follow().await else { return };
-            if self.follower.is_caught_up() {
+            let followed = self.follower.is_caught_up();
+            if followed {
                 pause = FIRST_PAUSE;
             }
             self.follower.disconnected();
             self.heads.disconnected();
             self.publish();
             let wait = jittered(pause, &*self.random);
-            tracing::warn!(error = chain(&lost), retry_in_ms = wait.as_millis(), "the feed broke off");
+            let (error, retry_in_ms) = (chain(&lost), wait.as_millis());
+            // A stream lives no longer than its connection: one that worked and ended is begun anew and nobody notices.
+            if followed {
+                tracing::info!(error, retry_in_ms, "the feed broke off");
+            } else {
+                tracing::warn!(error, retry_in_ms, "the feed cannot be followed");
+            }
             pause = (pause * 2).min(LONGEST_PAUSE);
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}

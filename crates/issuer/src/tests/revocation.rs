@@ -6,6 +6,7 @@ use rstest::rstest;
 use tessera_check::{AudienceRule, Verdict};
 use tessera_ledger::ReplicaId;
 use tessera_store::HolderRecord;
+use tessera_testkit::postgres::Cluster;
 use tessera_types::{Audience, ErrorCode, Failure as _};
 
 use super::{Backend, TestIssuer, presented, token_request};
@@ -171,4 +172,32 @@ async fn a_key_of_another_algorithm_signs_once_it_is_known_and_the_old_ones_toke
     let new = grants::issue(cx, token_request("c", &secret)).await.expect("issued").access_token;
     assert!(is_active(&issuer, &new));
     assert!(crate::operations::keys::jwks(cx).expect("loaded").matches("kid").count() == 2);
+}
+
+/// An asynchronous standby that is promoted under a running issuer lacks its last commits; so does a backup. A revocation written
+/// there gets a revision that everybody seems to have confirmed already.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_lost_commits_confirms_nothing() {
+    let Some(issuer) = TestIssuer::start(Backend::Postgres).await else { return };
+    let cx = issuer.cx();
+    let secret = issuer.client("c", None).await.secret.expect("generated");
+    let issue = async || grants::issue(cx, token_request("c", &secret)).await.expect("issued").access_token;
+    let (early, late) = (issue().await, issue().await);
+    revoke(cx, Authority::Administrator, &early).await.expect("revoked");
+    revoke(cx, Authority::Administrator, &issue().await).await.expect("revoked");
+    let cluster = Cluster::shared().expect("started").expect("installed");
+    let name = issuer.config.database.url.rsplit('/').next().and_then(|rest| rest.split('?').next()).expect("a name");
+    let lose_two = "UPDATE log_head SET (revision, hash) = (SELECT revision, hash FROM log_events \
+                    WHERE revision = (SELECT max(revision) - 2 FROM log_events)); \
+                    DELETE FROM log_events WHERE revision > (SELECT revision FROM log_head);";
+    cluster.execute(name, lose_two).expect("lost");
+    let error = revoke(cx, Authority::Administrator, &late).await.expect_err("never OK");
+    assert_eq!(error.code(), ErrorCode::TemporarilyUnavailable, "{error:?}");
+    let audience: Audience = "demo-resource".parse().expect("an audience");
+    while cx.publication.in_touch(cx.clock.monotonic()) {
+        tokio::task::yield_now().await;
+    }
+    let rule = AudienceRule { resources: std::slice::from_ref(&audience), only: None };
+    let answer = crate::operations::authorize::check(cx, &late, rule).await;
+    assert!(answer.is_err(), "nobody can tell: {answer:?}");
 }
