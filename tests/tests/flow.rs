@@ -32,21 +32,26 @@ async fn http_and_grpc_are_two_doors_to_the_same_operations(#[case] backend: Bac
     let issued = post(ports.issuer_http, "/oauth2/token", Some(&world.service), &fields).await?;
     assert_eq!((issued.status, issued.header("cache-control")), (200, Some("no-store")));
     let issued = issued.json()?;
-    assert_eq!((&issued["token_type"], &issued["expires_in"], &issued["scope"]), (&"Bearer".into(), &3600.into(), &"orders:read".into()));
+    assert_eq!(
+        (&issued["token_type"], &issued["expires_in"], &issued["scope"]),
+        (&"Bearer".into(), &3600.into(), &"orders:read".into())
+    );
     let token = issued["access_token"].as_str().expect("a token");
 
     let response = world.check(token).await?;
     assert!(response.active && response.allowed);
     assert_eq!((response.scope.as_str(), response.client_id.as_str()), ("orders:read", "service"));
     assert_eq!((response.aud, response.iss), (vec!["orders-api".to_owned()], ports.issuer_url()));
-    let over_http = post(ports.introspector_http, "/oauth2/introspect", Some(&world.resource), &[("token", token)]).await?;
+    let over_http =
+        post(ports.introspector_http, "/oauth2/introspect", Some(&world.resource), &[("token", token)]).await?;
     let at_issuer = world.check_at_issuer(token).await?;
     assert_eq!(over_http.json()?, at_issuer.json()?, "both services answer alike");
     assert_eq!(over_http.json()?["active"], true);
 
     let revoked = post(ports.issuer_http, "/oauth2/revoke", Some(&world.service), &[("token", token)]).await?;
     assert_eq!((revoked.status, revoked.body.as_str()), (200, ""));
-    let inactive = post(ports.introspector_http, "/oauth2/introspect", Some(&world.resource), &[("token", token)]).await?;
+    let inactive =
+        post(ports.introspector_http, "/oauth2/introspect", Some(&world.resource), &[("token", token)]).await?;
     assert_eq!(inactive.body, r#"{"active":false}"#);
     assert_eq!(world.check_at_issuer(token).await?.body, r#"{"active":false}"#);
     Ok(())
