@@ -197,7 +197,7 @@ async fn errors_are_shown_with_their_reason() -> Result<()> {
     let method = "tessera.introspection.v1.IntrospectionService/Introspect";
     let (succeeded, printed) = run(&grpcurl, &["-d", r#"{"token": "x"}"#, &at, method])?;
     assert!(!succeeded, "{printed}");
-    for expected in ["Code: Unauthenticated", "google.rpc.ErrorInfo", "CREDENTIAL_MISSING"] {
+    for expected in ["Code: Unauthenticated", "google.rpc.ErrorInfo", "CLIENT_AUTHENTICATION_MISSING"] {
         assert!(printed.contains(expected), "no {expected:?} in:\n{printed}");
     }
     let basic = format!("authorization: {}", world.resource.basic());

@@ -31,13 +31,12 @@ async fn active_by_rpc(world: &World, channel: &tonic::transport::Channel, token
     }
 }
 
-/// Another character of the alphabet of tokens.
+/// The alphabet of tokens.
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/// The character that differs in the last bit: at a part's end that bit may mean nothing, and must be right all the same.
 fn other(byte: u8) -> u8 {
-    match byte {
-        b'A' => b'B',
-        b'.' => b'_',
-        _ => b'A',
-    }
+    ALPHABET.iter().position(|b| *b == byte).map_or(b'_', |index| ALPHABET[index ^ 1])
 }
 
 #[tokio::test]

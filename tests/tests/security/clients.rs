@@ -154,6 +154,27 @@ async fn ids_and_secrets_of_any_characters_authenticate_everywhere() -> Result<(
     Ok(())
 }
 
+/// Item 2: the first colon splits: a secret may have them, as many clients send it, without escaping.
+#[tokio::test]
+async fn the_first_colon_of_the_pair_splits_it() -> Result<()> {
+    let world = shared().await?;
+    let file = world.pair.folder().join("with-colons");
+    std::fs::write(&file, "p:q:r")?;
+    create_client(
+        &world.pair,
+        "with-colons",
+        &["--grant", "client_credentials", "--secret-file", &file.display().to_string()],
+    )?;
+    for (pair, status) in [("with-colons:p:q:r", 200), ("with-colons:p%3Aq%3Ar", 200), ("with-colons%3Ap:q:r", 401)] {
+        let basic = format!("Basic {}", STANDARD.encode(pair));
+        let headers = [FORM, ("authorization", &*basic)];
+        let body = form(&[("grant_type", "client_credentials")]);
+        let answer = request(world.pair.ports.issuer_http, "POST", "/oauth2/token", &headers, body).await?;
+        assert_eq!(answer.status, status, "{pair}: {answer:?}");
+    }
+    Ok(())
+}
+
 /// Item 3: credentials in the URI are never accepted, and never logged.
 #[tokio::test]
 async fn credentials_in_the_uri_are_never_accepted_nor_logged() -> Result<()> {

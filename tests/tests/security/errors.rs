@@ -5,6 +5,9 @@ use tessera_tests::refusal::assert_refused;
 use tessera_tests::shared::shared;
 use tessera_tests::{Client, FORM, create_client, form, post, request};
 
+/// The fields of a form.
+type Fields<'a> = &'a [(&'a str, &'a str)];
+
 const CLIENT_CREDENTIALS: (&str, &str) = ("grant_type", "client_credentials");
 
 /// Item 7: a repeated parameter is refused, an unknown one ignored, an empty one absent (RFC 6749 section 3.2).
@@ -76,7 +79,6 @@ async fn each_mistake_of_a_token_request_has_its_code() -> Result<()> {
         &["--public", "--grant", "authorization_code", "--scope", "orders:read"],
     )?;
     let ask = async |client: Option<&Client>, fields: &[(&str, &str)]| post(at, "/oauth2/token", client, fields).await;
-    type Fields<'a> = &'a [(&'a str, &'a str)];
     let cases: &[(Option<&Client>, Fields<'_>, &str)] = &[
         (Some(without_grant), &[CLIENT_CREDENTIALS], "unauthorized_client"),
         (None, &[CLIENT_CREDENTIALS, ("client_id", "public-asker")], "unauthorized_client"),

@@ -55,7 +55,7 @@ async fn only_a_resource_server_that_proves_who_it_is_may_introspect() -> Result
     }
     let message = IntrospectRequest { token, ..IntrospectRequest::default() };
     let status = IntrospectionServiceClient::new(channel(rpc).await?).introspect(message).await.expect_err("nobody");
-    assert_eq!((status.code(), reason(&status).as_str()), (Code::Unauthenticated, "CREDENTIAL_MISSING"));
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::Unauthenticated, "CLIENT_AUTHENTICATION_MISSING"));
     Ok(())
 }
 
@@ -135,7 +135,7 @@ async fn inactive_is_one_answer_whatever_the_cause() -> Result<()> {
     pair.tessera_json(&["client", "disable", "off", "--yes"])?;
     let foreign = token(world, &elsewhere, "", "elsewhere-api").await?;
     let good = world.token().await?;
-    let broken = format!("{}A", &good[..good.len() - 1]);
+    let broken = format!("{good}A");
     let tokens = [&revoked, &deleted, &disabled, &foreign, &broken, "garbage", "a.b.c"];
     for at in doors(world) {
         let mut heads = Vec::new();
