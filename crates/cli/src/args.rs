@@ -23,7 +23,8 @@ use crate::seconds;
     after_help = "\
 Examples:
   tessera try
-  tessera client create --name billing --grant client_credentials --scope orders:read
+  tessera client create --name billing --grant client_credentials \\
+    --scope orders:read
 
 Environment: TESSERA_CONTEXT, TESSERA_ENDPOINT, TESSERA_INTROSPECTOR_ENDPOINT, TESSERA_CLIENT_ID,
 TESSERA_CLIENT_SECRET or TESSERA_CLIENT_SECRET_FILE, NO_COLOR. A flag goes before the environment, that before the

@@ -1,15 +1,12 @@
 //! `POST /oauth2/introspect` (RFC 7662).
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use http::{HeaderMap, HeaderValue, Request, header};
-use serde::Serialize;
-use tessera_check::Introspection as Members;
+use tessera_check::ScopedIntrospection;
 use tessera_kit::http::error::{self, challenged, no_store, with_fallbacks};
 use tessera_kit::http::{Authorization, AuthorizationError, Challenge, Credentials, Form, FormBody, query};
 use tessera_types::{ErrorCode, Failure, PresentedSecret, ScopeSet};
@@ -38,7 +35,7 @@ async fn introspect(State(introspection): State<Introspection>, request: Request
         let mut caller = caller(&introspection, &headers, &mut form, &mut waits).await?;
         let question = question(&mut form)?;
         let outcome = introspection.introspect(&mut caller, &question, &mut waits).await?;
-        Ok::<_, IntrospectError>(answer(&outcome, &question))
+        Ok::<_, IntrospectError>(answer(outcome, &question))
     };
     answer.await.unwrap_or_else(|error| refused(&error, &headers))
 }
@@ -96,30 +93,12 @@ fn question(form: &mut Form) -> Result<Question, IntrospectError> {
     Ok(Question { token, all_of, any_of: ScopeSet::empty(), audience, consistency })
 }
 
-/// The members of RFC 7662 section 2.2; `allowed` and `missing_scopes` only where scopes were asked for.
-#[derive(Serialize)]
-struct Answer<'a> {
-    #[serde(flatten)]
-    introspection: Members,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    allowed: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    missing_scopes: Option<Vec<&'a str>>,
-}
-
-fn answer(outcome: &Outcome, question: &Question) -> Response {
-    let answer = match outcome {
-        Outcome::Inactive => Answer { introspection: Members::Inactive, allowed: None, missing_scopes: None },
-        Outcome::Active { verified, missing, .. } => {
-            let asked = !question.all_of.is_empty();
-            Answer {
-                introspection: Members::Active(Arc::clone(verified)),
-                allowed: asked.then_some(missing.is_empty()),
-                missing_scopes: asked.then(|| missing.iter().map(tessera_types::Scope::as_str).collect()),
-            }
-        }
+fn answer(outcome: Outcome, question: &Question) -> Response {
+    let verified = match outcome {
+        Outcome::Active { verified, .. } => Some(verified),
+        Outcome::Inactive => None,
     };
-    let mut response = axum::Json(answer).into_response();
+    let mut response = axum::Json(ScopedIntrospection::new(verified, &question.all_of)).into_response();
     no_store(response.headers_mut());
     response
 }

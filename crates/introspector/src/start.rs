@@ -296,7 +296,9 @@ impl Watch {
         let unheard = self.freshness.last_heard().map(|heard| now.saturating_sub(heard));
         let unheard_ms = unheard.map(|unheard| unheard.as_millis());
         match self.touch.now(in_touch) {
-            Some(Turn::Lost) => tracing::warn!(unheard_ms, "out of touch with the issuer: calls are answered UNAVAILABLE"),
+            Some(Turn::Lost) => {
+                tracing::warn!(unheard_ms, "out of touch with the issuer: calls are answered UNAVAILABLE");
+            }
             Some(Turn::Found) => tracing::info!("in touch with the issuer: calls are answered"),
             None => {}
         }

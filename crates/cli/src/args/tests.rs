@@ -17,8 +17,9 @@ fn every(command: &clap::Command, path: &str) -> Vec<(String, clap::Command)> {
     all
 }
 
+/// The examples of a help, each as one line: a backslash at a line's end joins it to the next, as in a shell.
 fn examples(command: &clap::Command) -> Vec<String> {
-    let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let help = command.get_after_help().map(ToString::to_string).unwrap_or_default().replace(" \\\n    ", " ");
     help.lines().filter(|l| l.starts_with("  tessera ")).map(|l| l.trim().to_owned()).collect()
 }
 
@@ -49,6 +50,17 @@ fn every_help_has_two_examples_that_parse() {
         for part in examples.iter().flat_map(|e| words_of_calls(e)) {
             let parsed = Cli::try_parse_from(&part);
             assert!(parsed.is_ok(), "{path}: {part:?}: {}", parsed.expect_err("failed"));
+        }
+    }
+}
+
+#[test]
+fn examples_are_never_wrapped_so_that_they_can_be_pasted() {
+    for (path, command) in every(&Cli::command(), "tessera") {
+        let written = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let shown = command.term_width(80).render_long_help().to_string();
+        for line in written.lines().filter(|line| line.starts_with("  ")) {
+            assert!(shown.lines().any(|l| l == line), "{path}: {line}");
         }
     }
 }

@@ -27,7 +27,8 @@ use crate::problem::{Exit, Problem};
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  tessera client create --name billing --grant client_credentials --scope orders:read orders:write
+  tessera client create --name billing --grant client_credentials \\
+    --scope orders:read orders:write
   tessera client list --name-contains bill")]
 pub struct Client {
     #[command(subcommand)]
@@ -59,8 +60,10 @@ enum Verb {
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  tessera client create --name billing --grant client_credentials --scope orders:read -o json
-  tessera client create --name spa --public --grant authorization_code --redirect-uri http://127.0.0.1/callback")]
+  tessera client create --name billing --grant client_credentials \\
+    --scope orders:read -o json
+  tessera client create --name spa --public --grant authorization_code \\
+    --redirect-uri http://127.0.0.1/callback")]
 struct Create {
     /// The name people see; unique.
     #[arg(long)]
@@ -103,7 +106,7 @@ Examples:
   tessera client list
   tessera client list --disabled -o name")]
 struct List {
-    /// Only clients whose name contains this, whatever the case.
+    /// Only clients whose name contains this; the case of ASCII letters does not matter, that of others does.
     #[arg(long, value_name = "TEXT")]
     name_contains: Option<String>,
 

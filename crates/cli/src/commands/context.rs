@@ -20,7 +20,8 @@ use crate::settings::{DEFAULT_ENDPOINT, DEFAULT_INTROSPECTOR};
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  tessera context add prod --endpoint https://issuer.example:6401 --client-id ops --secret-file ops.secret --use
+  tessera context add prod --endpoint https://issuer.example:6401 \\
+    --client-id ops --secret-file ops.secret --use
   tessera context use prod")]
 pub struct Context {
     #[command(subcommand)]
@@ -40,8 +41,10 @@ enum Verb {
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  tessera context add prod --endpoint https://issuer.example:6401 --client-id ops --secret-file ops.secret --use
-  tessera context add lab --endpoint http://10.0.0.7:6401 --insecure --client-id ops --secret-stdin < ops.secret")]
+  tessera context add prod --endpoint https://issuer.example:6401 \\
+    --client-id ops --secret-file ops.secret --use
+  tessera context add lab --insecure --client-id ops --secret-stdin \\
+    --endpoint http://10.0.0.7:6401 < ops.txt")]
 struct Add {
     /// Its name.
     name: String,

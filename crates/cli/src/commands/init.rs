@@ -26,12 +26,14 @@ use crate::problem::{Exit, Problem};
 #[command(after_help = "\
 Examples:
   tessera init --config /etc/tessera/issuer.toml
-  tessera init --config /etc/tessera/issuer.toml --recover --admin-secret-out ./admin.secret")]
+  tessera init --config /etc/tessera/issuer.toml --recover \\
+    --admin-secret-out ./admin.secret")]
 pub struct Init {
     #[command(flatten)]
     issuer: IssuerArgs,
 
-    /// Replace the administrator's secret; its older secrets and tokens end at once.
+    /// Replace the administrator's secret; its older secrets and tokens end at once. An issuer that is running follows when it next
+    /// polls the database, within about 200 ms.
     #[arg(long)]
     recover: bool,
 

@@ -24,7 +24,8 @@ use crate::settings::Fixture;
 #[command(after_help = "\
 Examples:
   tessera token get client-credentials | tessera introspect -
-  tessera introspect - --scope orders:read --exit-status < token.txt && echo allowed")]
+  tessera introspect - --scope orders:read --exit-status < token.txt \\
+    && echo allowed")]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Introspect {
     #[command(flatten)]

@@ -45,7 +45,8 @@ enum Verb {
 #[command(after_help = "\
 Examples:
   tessera scope create orders:read --description 'See orders'
-  tessera scope create orders:write --description 'en=Change orders' --description 'fr=Modifier les commandes'")]
+  tessera scope create orders:write --description 'en=Change orders' \\
+    --description 'fr=Modifier les commandes'")]
 struct Create {
     /// The scope's name.
     #[arg(value_name = "SCOPE")]
@@ -78,7 +79,8 @@ struct List {}
 #[command(after_help = "\
 Examples:
   tessera scope update orders:read --description 'See all orders'
-  tessera scope update orders:read --description 'fr=Voir les commandes' -o json")]
+  tessera scope update orders:read \\
+    --description 'fr=Voir les commandes' -o json")]
 struct Update {
     /// The scope's name.
     #[arg(value_name = "SCOPE")]

@@ -41,7 +41,8 @@ enum Verb {
 #[command(after_help = "\
 Examples:
   tessera token get client-credentials
-  tessera token get client-credentials --scope orders:read --client-id demo-service --secret-file secret.txt -o json")]
+  tessera token get client-credentials --scope orders:read \\
+    --client-id demo-service --secret-file secret.txt -o json")]
 struct Get {
     #[command(subcommand)]
     grant: Grant,
@@ -57,7 +58,8 @@ enum Grant {
 #[command(after_help = "\
 Examples:
   tessera token get client-credentials --scope tessera.admin
-  tessera token get client-credentials --client-id demo-service --secret-stdin < secret.txt")]
+  tessera token get client-credentials --client-id demo-service --secret-stdin \\
+    < secret.txt")]
 struct ClientCredentials {
     /// A scope to ask for [default: the client's default scopes].
     #[arg(long, num_args = 1.., value_name = "SCOPE", value_delimiter = ' ')]

@@ -3,12 +3,13 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tessera_api::introspection::v1::{IntrospectRequest, IntrospectResponse};
+use tessera_api::introspection::v1::consistency::Requirement;
+use tessera_api::introspection::v1::{Consistency, IntrospectRequest, IntrospectResponse};
 use tessera_check::AccessClaims;
 use tessera_ledger::{Event, Subject};
 use tonic::{Code, Request, Status};
 
-use crate::setting::{RESOURCE, Setting, audiences, authorized, basic, client, disabled, reason, revoked};
+use crate::setting::{RESOURCE, Setting, audiences, authorized, basic, client, disabled, reason, revoked, unchanged};
 
 async fn ask(setting: &Setting, authorization: &str) -> Result<IntrospectResponse, Status> {
     let message = IntrospectRequest { token: "garbage".to_owned(), ..IntrospectRequest::default() };
@@ -106,6 +107,116 @@ async fn a_wrong_secret_and_an_unknown_client_are_refused_alike_and_remembered_b
 }
 
 #[tokio::test]
+async fn any_change_of_the_client_ends_a_remembered_refusal() {
+    let setting = Setting::ready().await;
+    for name in [RESOURCE.0, "new-resource"] {
+        let header = basic(name, "another");
+        for _ in 0..2 {
+            assert_eq!(ask(&setting, &header).await.expect_err("refused").code(), Code::Unauthenticated);
+        }
+        setting.issuer.secret(name, "another");
+        setting.issuer.publish(client(name, &[], &["demo-resource"])).await;
+        ask(&setting, &header).await.expect("an answer, at the same moment");
+    }
+
+    let header = basic(RESOURCE.0, "third");
+    ask(&setting, &header).await.expect_err("refused");
+    setting.issuer.publish(client("somebody-else", &[], &[])).await;
+    let before = authentications(&setting);
+    ask(&setting, &header).await.expect_err("refused");
+    assert_eq!(authentications(&setting), before, "not of this client");
+    setting.issuer.secret(RESOURCE.0, "third");
+    setting.issuer.publish(Event::WatermarkRaised(Subject::Client(RESOURCE.0.parse().expect("an id")))).await;
+    ask(&setting, &header).await.expect("an answer");
+}
+
+#[tokio::test]
+async fn an_answer_about_the_client_before_its_change_is_not_shared_after_it() {
+    let setting = Setting::ready().await;
+    let inner = setting.issuer.inner();
+    inner.authentication_answers.forget_permits(usize::MAX);
+    let header = basic(RESOURCE.0, RESOURCE.1);
+    let steps = async {
+        setting.until_asked(1).await;
+        setting.issuer.publish(unchanged(RESOURCE.0)).await;
+        let second = ask(&setting, &header);
+        let release = async {
+            setting.until_asked(2).await;
+            inner.authentication_answers.add_permits(50);
+        };
+        tokio::join!(second, release).0
+    };
+    let (first, second) = tokio::join!(ask(&setting, &header), steps);
+    first.expect("an answer");
+    second.expect("an answer");
+}
+
+/// Asks for a fully consistent answer, and lets `meanwhile` happen when the caller is known and its question waits.
+async fn ask_across(setting: &Setting, authorization: &str, meanwhile: impl Future<Output = ()>) -> Result<(), Status> {
+    let inner = setting.issuer.inner();
+    inner.head_answers.forget_permits(usize::MAX);
+    let mut heads = inner.head_requests.subscribe();
+    heads.mark_unchanged();
+    let message = IntrospectRequest {
+        token: "garbage".to_owned(),
+        consistency: Some(Consistency { requirement: Some(Requirement::FullyConsistent(true)) }),
+        ..IntrospectRequest::default()
+    };
+    let mut request = authorized(authorization, message);
+    request.set_timeout(Duration::from_secs(20));
+    let mut grpc = setting.grpc();
+    let between = async {
+        heads.changed().await.expect("the issuer lives");
+        meanwhile.await;
+        inner.head_answers.add_permits(50);
+    };
+    tokio::join!(grpc.introspect(request), between).0.map(drop)
+}
+
+#[tokio::test]
+async fn a_caller_that_is_changed_during_its_call_is_asked_about_again() {
+    let setting = Setting::ready().await;
+    let header = basic(RESOURCE.0, RESOURCE.1);
+    ask(&setting, &header).await.expect("an answer");
+    let change = async {
+        setting.issuer.publish(unchanged(RESOURCE.0)).await;
+    };
+    ask_across(&setting, &header, change).await.expect("its credential is as good as before");
+    assert_eq!(authentications(&setting), 2);
+
+    let rotation = async {
+        setting.issuer.secret(RESOURCE.0, "rotated");
+        setting.issuer.publish(unchanged(RESOURCE.0)).await;
+    };
+    let error = ask_across(&setting, &header, rotation).await.expect_err("the old secret");
+    assert_eq!(error.code(), Code::Unauthenticated);
+}
+
+#[tokio::test]
+async fn a_caller_that_is_changed_while_the_issuer_cannot_be_asked_is_not_refused() {
+    let setting = Setting::ready().await;
+    let header = basic(RESOURCE.0, RESOURCE.1);
+    ask(&setting, &header).await.expect("an answer");
+    let change = async {
+        setting.issuer.publish(unchanged(RESOURCE.0)).await;
+        setting.issuer.refuse_authentications(true);
+    };
+    let error = ask_across(&setting, &header, change).await.expect_err("nobody to ask");
+    assert_eq!((error.code(), reason(&error).as_str()), (Code::Unavailable, "ISSUER_UNREACHABLE"));
+}
+
+#[tokio::test]
+async fn a_caller_that_changes_all_the_time_is_told_to_try_again() {
+    use tonic_types::StatusExt as _;
+    let setting = Setting::ready().await;
+    setting.issuer.restless(RESOURCE.0);
+    let error = ask(&setting, &basic(RESOURCE.0, RESOURCE.1)).await.expect_err("it cannot be told");
+    assert_eq!((error.code(), reason(&error).as_str()), (Code::Unavailable, "CALLER_CHANGED"));
+    let retry = error.get_details_retry_info().expect("says when").retry_delay;
+    assert_eq!(retry, Some(Duration::ZERO), "at once");
+}
+
+#[tokio::test]
 async fn an_empty_secret_never_authenticates() {
     let setting = Setting::ready().await;
     setting.issuer.secret(RESOURCE.0, "");
@@ -127,7 +238,7 @@ async fn no_credential_and_malformed_ones_are_refused() {
     let setting = Setting::ready().await;
     let message = IntrospectRequest { token: "garbage".to_owned(), ..IntrospectRequest::default() };
     let error = setting.grpc().introspect(Request::new(message)).await.expect_err("no credential");
-    assert_eq!((error.code(), reason(&error).as_str()), (Code::Unauthenticated, "CREDENTIAL_MISSING"));
+    assert_eq!((error.code(), reason(&error).as_str()), (Code::Unauthenticated, "CLIENT_AUTHENTICATION_MISSING"));
     for header in ["Basic !!!", "Basic", "Digest x", "Bearer", "Bearer a b"] {
         let error = ask(&setting, header).await.expect_err("malformed");
         assert_eq!(error.code(), Code::Unauthenticated, "{header}");
@@ -139,7 +250,7 @@ async fn a_caller_without_resources_is_told_what_to_do() {
     let setting = Setting::ready().await;
     setting.issuer.secret("demo-service", "secret");
     let error = ask(&setting, &basic("demo-service", "secret")).await.expect_err("nothing to ask about");
-    assert_eq!((error.code(), reason(&error).as_str()), (Code::PermissionDenied, "CALLER_HAS_NO_RESOURCES"));
+    assert_eq!((error.code(), reason(&error).as_str()), (Code::PermissionDenied, "NO_RESOURCES"));
     assert!(error.message().contains("give it resources"), "{}", error.message());
 }
 

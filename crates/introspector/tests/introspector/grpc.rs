@@ -15,7 +15,7 @@ use tonic::Code;
 
 use crate::issuer::URL;
 use crate::setting::{
-    LONG_AGO, RESOURCE, Setting, audiences, authorized, basic, client, disabled, key_event, reason, revoked,
+    LONG_AGO, RESOURCE, Setting, audiences, authorized, basic, client, disabled, key_event, reason, revoked, unchanged,
 };
 
 fn request(token: &str) -> IntrospectRequest {
@@ -227,6 +227,44 @@ async fn a_stream_is_answered_in_order_and_goes_on_after_a_bad_request() {
         })
         .collect();
     assert_eq!(told, [Ok(true), Err(i32::from(Code::InvalidArgument)), Ok(false), Ok(true)]);
+}
+
+#[tokio::test]
+async fn a_stream_goes_on_when_its_caller_is_changed() {
+    let setting = Setting::ready().await;
+    let (send, requests) = tokio::sync::mpsc::channel(1);
+    let message = tokio_stream::wrappers::ReceiverStream::new(requests);
+    let asked = setting.grpc().stream_introspect(authorized(&basic(RESOURCE.0, RESOURCE.1), message)).await;
+    let mut answers = asked.expect("a stream").into_inner();
+    for _ in 0..3 {
+        send.send(StreamIntrospectRequest { request: Some(request(&setting.token())) }).await.expect("open");
+        let answer = answers.message().await.expect("no error").expect("no end").result;
+        assert!(matches!(&answer, Some(StreamResult::Response(response)) if response.active), "{answer:?}");
+        setting.issuer.publish(unchanged(RESOURCE.0)).await;
+    }
+    setting.issuer.secret(RESOURCE.0, "rotated");
+    setting.issuer.publish(unchanged(RESOURCE.0)).await;
+    send.send(StreamIntrospectRequest { request: Some(request("garbage")) }).await.expect("open");
+    assert_eq!(answers.message().await.expect_err("another secret").code(), Code::Unauthenticated);
+}
+
+#[tokio::test]
+async fn a_stream_goes_on_where_it_cannot_be_told_whether_its_caller_may_ask() {
+    let setting = Setting::ready().await;
+    let (send, requests) = tokio::sync::mpsc::channel(1);
+    let message = tokio_stream::wrappers::ReceiverStream::new(requests);
+    let asked = setting.grpc().stream_introspect(authorized(&basic(RESOURCE.0, RESOURCE.1), message)).await;
+    let mut answers = asked.expect("a stream").into_inner();
+    // What the introspector knows is that the caller is disabled; not, that it may be no more.
+    setting.issuer.publish(disabled(RESOURCE.0)).await;
+    setting.issuer.partition().await;
+    setting.clock.advance(std::time::Duration::from_secs(11));
+    for _ in 0..2 {
+        send.send(StreamIntrospectRequest { request: Some(request("garbage")) }).await.expect("open");
+        let answer = answers.message().await.expect("no error").expect("no end").result;
+        let Some(StreamResult::Error(error)) = answer else { panic!("an answer, out of touch: {answer:?}") };
+        assert_eq!(error.code, i32::from(Code::Unavailable), "{error:?}");
+    }
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 
 use crate::issuer::URL;
-use crate::setting::{RESOURCE, Setting, basic, disabled, revoked};
+use crate::setting::{RESOURCE, Setting, basic, disabled, revoked, unchanged};
 
 struct Answer {
     status: u16,
@@ -134,13 +134,46 @@ async fn callers_authenticate_by_basic_by_form_and_by_bearer() {
 async fn two_mechanisms_are_an_invalid_request() {
     let setting = Setting::ready().await;
     let bearer = format!("Bearer {}", setting.sign(&setting.caller_claims()));
-    for authorization in [resource(), bearer] {
-        let body = format!("token=x&client_id={}&client_secret={}", RESOURCE.0, RESOURCE.1);
-        let answer = ask(&setting, Some(&authorization), body).await;
-        assert!(answer.is_error(400, "invalid_request"), "{}", answer.text);
+    let both = format!("token=x&client_id={}&client_secret={}", RESOURCE.0, RESOURCE.1);
+    let its_own = format!("token=x&client_id={}", RESOURCE.0);
+    let asserted = format!("{both}&{ASSERTION}");
+    for (authorization, body) in [
+        (Some(resource()), both.as_str()),
+        (Some(bearer.clone()), &both),
+        (Some(resource()), "token=x&client_id=another"),
+        (Some(bearer.clone()), &its_own),
+        (Some(resource()), &format!("token=x&{ASSERTION}")),
+        (Some(bearer), &format!("token=x&{ASSERTION}")),
+        (None, &asserted),
+    ] {
+        let answer = ask(&setting, authorization.as_deref(), body.to_owned()).await;
+        assert!(answer.is_error(400, "invalid_request"), "{body}: {}", answer.text);
     }
-    let answer = ask(&setting, Some(&resource()), "token=x&client_id=another").await;
-    assert!(answer.is_error(400, "invalid_request"), "{}", answer.text);
+    let calls = setting.issuer.inner().authentications.load(std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(calls, 0, "and no credential was looked at");
+}
+
+const ASSERTION: &str =
+    "client_assertion=a.b.c&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer";
+
+#[tokio::test]
+async fn a_client_assertion_is_refused_whatever_else_stands_there() {
+    let setting = Setting::ready().await;
+    for body in [format!("token=x&{ASSERTION}"), format!("token=x&client_id={}&{ASSERTION}", RESOURCE.0)] {
+        let answer = ask(&setting, None, body).await;
+        assert!(answer.is_error(401, "invalid_client"), "{}", answer.text);
+        assert!(answer.text.contains("Client assertions are not supported"), "{}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn a_caller_in_the_form_is_asked_about_again_when_it_is_changed() {
+    let setting = Setting::ready().await;
+    let body = format!("token={}&client_id={}&client_secret={}", setting.token(), RESOURCE.0, RESOURCE.1);
+    for _ in 0..2 {
+        assert_eq!(ask(&setting, None, body.clone()).await.json()["active"], true);
+        setting.issuer.publish(unchanged(RESOURCE.0)).await;
+    }
 }
 
 #[tokio::test]
@@ -171,12 +204,17 @@ async fn a_failed_authentication_is_401_with_a_matching_challenge() {
 }
 
 #[tokio::test]
-async fn credentials_in_the_uri_are_not_accepted() {
+async fn credentials_in_the_uri_are_refused() {
     let setting = Setting::ready().await;
-    let path =
-        format!("/oauth2/introspect?client_id={}&client_secret={}&access_token=x&token=x", RESOURCE.0, RESOURCE.1);
+    for query in ["client_secret=x", "token=x", "a=b&client%5Fassertion=x", "Password"] {
+        let path = format!("/oauth2/introspect?{query}");
+        let answer = send(&setting, request(&setting, &path, Some(&resource()), "token=x")).await;
+        assert!(answer.is_error(400, "invalid_request"), "{query}: {}", answer.text);
+        assert!(answer.text.contains("treat these as leaked"), "{query}: {}", answer.text);
+    }
+    let path = format!("/oauth2/introspect?client_id={}&access_token=x", RESOURCE.0);
     let answer = send(&setting, request(&setting, &path, None, "token=x")).await;
-    assert!(answer.is_error(401, "invalid_client"), "{}", answer.text);
+    assert!(answer.is_error(401, "invalid_client"), "what is no secret is ignored: {}", answer.text);
     let answer = send(&setting, request(&setting, &path, Some(&resource()), "")).await;
     assert!(answer.is_error(400, "invalid_request"), "the query's token is not the form's: {}", answer.text);
 }

@@ -25,6 +25,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
+use crate::setting::unchanged;
+
 /// The issuer's URL in tokens.
 pub(crate) const URL: &str = "http://issuer.test";
 
@@ -54,6 +56,9 @@ pub(crate) struct Inner {
     pub(crate) authentications: AtomicUsize,
     /// One permit per answer to an authentication.
     pub(crate) authentication_answers: Semaphore,
+    refusing_authentications: AtomicBool,
+    /// A client that is changed whenever its credential is checked.
+    restless: Mutex<Option<String>>,
     pub(crate) tokens_issued: AtomicUsize,
 }
 
@@ -83,6 +88,8 @@ impl Issuer {
             secrets: Mutex::default(),
             authentications: AtomicUsize::new(0),
             authentication_answers: Semaphore::new(PLENTY),
+            refusing_authentications: AtomicBool::new(false),
+            restless: Mutex::default(),
             tokens_issued: AtomicUsize::new(0),
         }))
     }
@@ -153,6 +160,16 @@ impl Issuer {
 
     pub(crate) fn refuse_streams(&self, on: bool) {
         self.0.refusing.store(on, Ordering::SeqCst);
+    }
+
+    /// Whether credentials are not looked at.
+    pub(crate) fn refuse_authentications(&self, on: bool) {
+        self.0.refusing_authentications.store(on, Ordering::SeqCst);
+    }
+
+    /// Changes this client from now on whenever its credential is checked.
+    pub(crate) fn restless(&self, client: &str) {
+        *self.0.restless.lock().expect("not poisoned") = Some(client.to_owned());
     }
 
     /// Ends every stream.
@@ -314,7 +331,14 @@ impl SyncService for Issuer {
         let revision = self.head();
         self.0.authentications.fetch_add(1, Ordering::SeqCst);
         self.0.authentication_answers.acquire().await.expect("never closed").forget();
+        if self.0.refusing_authentications.load(Ordering::SeqCst) {
+            return Err(Status::unavailable("refusing"));
+        }
         let request = request.into_inner();
+        let restless = self.0.restless.lock().expect("not poisoned").clone();
+        if restless.is_some_and(|client| client == request.client_id) {
+            self.publish(unchanged(&request.client_id)).await;
+        }
         let right = self.0.secrets.lock().expect("not poisoned").get(&request.client_id).cloned();
         if right.is_none_or(|right| right != request.client_secret) {
             return Err(status(&CallerError::Refused));

@@ -1,6 +1,7 @@
 //! An issuer, an introspector that follows it, and tokens.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -43,6 +44,11 @@ pub(crate) fn audiences(names: &[&str]) -> Vec<Audience> {
 pub(crate) fn client(id: &str, audiences_: &[&str], resources: &[&str]) -> Event {
     let state = ClientState { enabled: true, audiences: audiences(audiences_), resources: audiences(resources) };
     Event::ClientChanged { client: id.parse().expect("a client id"), state: Some(state) }
+}
+
+/// A change of the resource server that leaves it what it is, as of its description.
+pub(crate) fn unchanged(id: &str) -> Event {
+    client(id, &[], &["demo-resource"])
 }
 
 pub(crate) fn disabled(id: &str) -> Event {
@@ -167,6 +173,16 @@ impl Setting {
             .introspect(authorized(&basic(RESOURCE.0, RESOURCE.1), request))
             .await
             .map(tonic::Response::into_inner)
+    }
+
+    /// Until the issuer was asked about so many credentials.
+    pub(crate) async fn until_asked(&self, count: usize) {
+        let asked = async {
+            while self.issuer.inner().authentications.load(Ordering::SeqCst) < count {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), asked).await.expect("in time");
     }
 
     pub(crate) async fn is_active(&self, token: &str) -> bool {

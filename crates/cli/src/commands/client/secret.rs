@@ -41,7 +41,8 @@ enum Verb {
 #[command(after_help = "\
 Examples:
   tessera client secret rotate billing
-  tessera client secret rotate billing --overlap 0 --yes -o json | jq -r .client_secret")]
+  tessera client secret rotate billing --overlap 0 --yes -o json \\
+    | jq -r .client_secret")]
 struct Rotate {
     /// The client's id.
     #[arg(value_name = "ID")]
@@ -73,8 +74,10 @@ struct List {
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  tessera client secret delete billing 0198c1f2-6d1c-7c57-b1c9-7a52a8a3b0de --dry-run
-  tessera client secret delete billing 0198c1f2-6d1c-7c57-b1c9-7a52a8a3b0de --yes")]
+  tessera client secret delete billing \\
+    0198c1f2-6d1c-7c57-b1c9-7a52a8a3b0de --dry-run
+  tessera client secret delete billing \\
+    0198c1f2-6d1c-7c57-b1c9-7a52a8a3b0de --yes")]
 struct Delete {
     /// The client's id.
     #[arg(value_name = "ID")]
