@@ -1,6 +1,6 @@
 //! The real grpcurl against the pair: what README shows, word for word, and what else people do with it.
 //!
-//! `TESSERA_TEST_GRPCURL` names the program; `cargo xtask test` sets it. Where it is not set these tests say so and pass, except
+//! `TEST_TESSERA_GRPCURL` names the program; `cargo xtask test` sets it. Where it is not set these tests say so and pass, except
 //! in CI.
 
 use std::path::{Path, PathBuf};
@@ -13,13 +13,13 @@ use tessera_tests::{World, create_client};
 
 /// Where grpcurl is; none where it is to be left out.
 fn grpcurl() -> Result<Option<PathBuf>> {
-    if let Some(path) = std::env::var_os("TESSERA_TEST_GRPCURL") {
+    if let Some(path) = std::env::var_os("TEST_TESSERA_GRPCURL") {
         return Ok(Some(PathBuf::from(path)));
     }
-    ensure!(std::env::var("CI").as_deref() != Ok("true"), "TESSERA_TEST_GRPCURL is not set, and CI leaves nothing out");
+    ensure!(std::env::var("CI").as_deref() != Ok("true"), "TEST_TESSERA_GRPCURL is not set, and CI leaves nothing out");
     #[allow(clippy::print_stdout, reason = "a test that was not run says so")]
     {
-        println!("left out: TESSERA_TEST_GRPCURL is not set");
+        println!("left out: TEST_TESSERA_GRPCURL is not set");
     }
     Ok(None)
 }

@@ -22,9 +22,9 @@ pub(crate) fn test(workspace: &Workspace, arguments: &[OsString]) -> Result<bool
         cargo.arg("--workspace");
     }
     cargo.args(arguments);
-    cargo.env("TESSERA_BIN_DIR", workspace.target.join("debug"));
+    cargo.env("TEST_TESSERA_BIN_DIR", workspace.target.join("debug"));
     if let Some(grpcurl) = &tools.grpcurl {
-        cargo.env("TESSERA_TEST_GRPCURL", grpcurl);
+        cargo.env("TEST_TESSERA_GRPCURL", grpcurl);
     }
     let mut tally = Tally::default();
     let (succeeded, took) = run::timed(|| {

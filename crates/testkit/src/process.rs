@@ -4,6 +4,8 @@ use std::fs::{File, OpenOptions};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -17,12 +19,12 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 /// How often it is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// Where the binaries are: `TESSERA_BIN_DIR`, or beside the test's own.
+/// Where the binaries are: `TEST_TESSERA_BIN_DIR`, or beside the test's own.
 ///
 /// # Errors
 /// Where they have not been built.
 pub fn binary(name: &str) -> Result<PathBuf> {
-    let folder = if let Some(folder) = std::env::var_os("TESSERA_BIN_DIR") {
+    let folder = if let Some(folder) = std::env::var_os("TEST_TESSERA_BIN_DIR") {
         PathBuf::from(folder)
     } else {
         let test = std::env::current_exe()?;
@@ -47,17 +49,23 @@ pub fn clean_command(program: &Path) -> Command {
     command
 }
 
-/// Free ports on loopback, distinct among themselves.
+/// Where free ports are looked for: below those that the system gives to outgoing connections, which would take one between its
+/// being found and its being used, or while a process that listens there is being restarted.
+const PORTS: std::ops::Range<u16> = 12_000..32_000;
+
+/// Free ports on loopback, no two alike in this process. Processes begin in different places.
 ///
 /// # Errors
 /// Where there are none.
 pub fn free_ports<const N: usize>() -> Result<[u16; N]> {
-    let mut held = Vec::with_capacity(N);
+    static NEXT: OnceLock<AtomicU16> = OnceLock::new();
+    let next = NEXT.get_or_init(|| AtomicU16::new(u16::try_from(std::process::id() % 600).unwrap_or_default() * 32));
     let mut ports = [0; N];
     for port in &mut ports {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        *port = listener.local_addr()?.port();
-        held.push(listener);
+        *port = (0..PORTS.len())
+            .map(|_| PORTS.start + next.fetch_add(1, Ordering::Relaxed) % (PORTS.end - PORTS.start))
+            .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
+            .context("no port is free")?;
     }
     Ok(ports)
 }
