@@ -19,7 +19,14 @@ pub struct Config {
     pub listen: Listen<6400, 6401, 6409>,
     /// `[database]`.
     pub database: Database,
-    /// `[secrets]`.
+    impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let location = tessera_store::DatabaseOptions::new(self.url.as_str()).location();
+        f.debug_struct("Database").field("url", &location).field("max_connections", &self.max_connections).finish()
+    }
+}
+
+/// `[secrets]`.
     pub secrets: Secrets,
     /// `[tokens]`.
     pub tokens: Tokens,
@@ -33,8 +40,8 @@ pub struct Config {
     pub log: Log,
 }
 
-/// `[database]`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// `[database]`. Its `Debug` shows no password.
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Database {
     /// `sqlite://PATH?mode=rwc` or `postgres://…`; empty means `tessera.db` in `data_dir`.
@@ -142,7 +149,7 @@ impl Default for Sync {
 }
 
 /// What the configuration says, checked.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Checked {
     /// See [`Config::issuer_url`].
     pub issuer_url: String,
@@ -291,6 +298,13 @@ mod tests {
         let checked = Config::default().check().expect("valid");
         assert_eq!(checked.issuer_audience.as_str(), DEFAULT_ISSUER_URL);
         assert!(checked.make_kek);
+    }
+
+    #[test]
+    fn debug_shows_no_password() {
+        let mut config = Config::default();
+        config.database.url = "postgres://tessera:hunter2@db.example/tessera".to_owned();
+        assert!(!format!("{config:?}").contains("hunter2"));
     }
 
     #[test]
