@@ -19,14 +19,7 @@ pub struct Config {
     pub listen: Listen<6400, 6401, 6409>,
     /// `[database]`.
     pub database: Database,
-    impl std::fmt::Debug for Database {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let location = tessera_store::DatabaseOptions::new(self.url.as_str()).location();
-        f.debug_struct("Database").field("url", &location).field("max_connections", &self.max_connections).finish()
-    }
-}
-
-/// `[secrets]`.
+    /// `[secrets]`.
     pub secrets: Secrets,
     /// `[tokens]`.
     pub tokens: Tokens,
@@ -48,6 +41,13 @@ pub struct Database {
     pub url: String,
     /// How many connections at most: 1 to 1000.
     pub max_connections: u32,
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let location = tessera_store::DatabaseOptions::new(self.url.as_str()).location();
+        f.debug_struct("Database").field("url", &location).field("max_connections", &self.max_connections).finish()
+    }
 }
 
 /// `[secrets]`.
@@ -148,7 +148,7 @@ impl Default for Sync {
     }
 }
 
-/// What the configuration says, checked.
+/// What the configuration says, checked. It holds the database's password, and so has no `Debug`.
 #[derive(Clone)]
 pub struct Checked {
     /// See [`Config::issuer_url`].
@@ -313,7 +313,7 @@ mod tests {
         config.tokens.access_ttl = Duration::ZERO;
         config.tokens.signing_alg = "HS256".to_owned();
         config.introspection.audience = "two words".to_owned();
-        let errors = config.check().expect_err("four mistakes");
+        let errors = config.check().err().expect("four mistakes");
         let keys: Vec<&str> = errors.0.iter().map(|error| error.key.as_str()).collect();
         assert_eq!(keys, ["issuer_url", "tokens.access_ttl", "tokens.signing_alg", "introspection.audience"]);
     }
