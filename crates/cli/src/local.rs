@@ -1,10 +1,10 @@
 //! What commands on the issuer's host share: its configuration, and its errors as problems.
 
-use std::error::Error;
 use std::path::PathBuf;
 
 use tessera_issuer::{Config, StartError, config};
 use tessera_kit::config::ConfigErrors;
+pub use tessera_types::error::chain;
 use tessera_types::{ErrorCode, Failure};
 
 use crate::problem::Problem;
@@ -46,19 +46,4 @@ pub fn failure_problem(failure: &dyn Failure) -> Problem {
         _ => Problem::internal(failure.reason(), text),
     };
     problem.hint(failure.advice())
-}
-
-/// An error with everything that caused it, each said once.
-#[must_use]
-pub fn chain<E: Error + ?Sized>(error: &E) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }

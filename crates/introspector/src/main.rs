@@ -7,6 +7,7 @@ use clap::Parser;
 use tessera_introspector::{Config, Deps, start};
 use tessera_kit::config::{self, Sources};
 use tessera_kit::{logs, serve};
+use tessera_types::error::chain;
 
 /// Requests are short and many: this allocator serves them a tenth faster than the system's.
 #[global_allocator]
@@ -34,7 +35,7 @@ fn main() -> ExitCode {
     match run(config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(error = format!("{error:#}"), "the introspector cannot run");
+            tracing::error!(error = chain(&*error), "the introspector cannot run");
             ExitCode::FAILURE
         }
     }

@@ -9,6 +9,7 @@ use tessera_issuer::{Deps, StartError, StartOptions, config};
 use tessera_kit::clock::SystemClock;
 use tessera_kit::random::SystemRandom;
 use tessera_kit::{logs, serve};
+use tessera_types::error::chain;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -53,15 +54,6 @@ async fn run(config: config::Config) -> Result<(), StartError> {
 
 #[allow(clippy::print_stderr, reason = "there may be no log yet")]
 fn fail(error: &dyn std::error::Error, code: u8) -> ExitCode {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    eprintln!("tessera-issuer: {text}");
+    eprintln!("tessera-issuer: {}", chain(error));
     ExitCode::from(code)
 }

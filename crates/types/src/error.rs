@@ -150,3 +150,37 @@ pub trait Failure: std::error::Error + Send + Sync + 'static {
 pub fn is_description(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| (b == b' ' || b.is_ascii_graphic()) && b != b'"' && b != b'\\')
 }
+
+/// An error with everything that caused it, each said once.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("outer")]
+    struct Outer(#[source] Middle);
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("middle: {0}")]
+    struct Middle(#[source] std::fmt::Error);
+
+    #[test]
+    fn each_cause_is_said_once() {
+        let error = Outer(Middle(std::fmt::Error));
+        assert_eq!(chain(&error), format!("outer: middle: {}", std::fmt::Error));
+    }
+}

@@ -13,6 +13,7 @@ use tessera_ledger::follower::{FollowError, Follower};
 use tessera_ledger::message::{self, Welcome};
 use tessera_ledger::wire::request_to_wire;
 use tessera_ledger::{Freshness, Replica};
+use tessera_types::error::chain;
 use tessera_types::{Clock, Randomness, Revision, random};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
@@ -226,12 +227,6 @@ fn send(outgoing: &mpsc::Sender<WatchRequest>, request: &message::Request) -> Re
 fn jittered(pause: Duration, random: &dyn Randomness) -> Duration {
     let [draw] = random::bytes::<1>(random);
     pause.mul_f64(0.5 + f64::from(draw) / 510.0)
-}
-
-/// An error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 #[cfg(test)]
