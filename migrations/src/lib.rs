@@ -10,6 +10,8 @@ mod m20261001_000001_clients;
 mod m20261001_000002_keys;
 mod m20261001_000003_log;
 mod m20261121_000004_holders;
+mod m20261125_000005_users;
+mod m20261125_000006_grants;
 mod words;
 
 /// Every migration, in the order in which they are applied.
@@ -24,6 +26,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261001_000002_keys::Migration),
             Box::new(m20261001_000003_log::Migration),
             Box::new(m20261121_000004_holders::Migration),
+            Box::new(m20261125_000005_users::Migration),
+            Box::new(m20261125_000006_grants::Migration),
         ]
     }
 }

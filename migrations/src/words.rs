@@ -16,6 +16,23 @@ pub(crate) fn key_text<N: IntoIden>(manager: &SchemaManager<'_>, name: N) -> Col
     column
 }
 
+/// As [`key_text`], and it may be missing.
+pub(crate) fn optional_key_text<N: IntoIden>(manager: &SchemaManager<'_>, name: N) -> ColumnDef {
+    let mut column = ColumnDef::new(name);
+    column.text().null();
+    if manager.get_database_backend() == DbBackend::Postgres {
+        column.extra("COLLATE \"C\"");
+    }
+    column
+}
+
+/// A text that nobody looks up and that may be missing.
+pub(crate) fn optional_text<N: IntoIden>(name: N) -> ColumnDef {
+    let mut column = ColumnDef::new(name);
+    column.text().null();
+    column
+}
+
 /// A text that nobody looks up.
 pub(crate) fn text<N: IntoIden>(name: N) -> ColumnDef {
     let mut column = ColumnDef::new(name);

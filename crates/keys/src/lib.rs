@@ -8,14 +8,17 @@
 //! - [`public`]: [`PublicKey`], JWKs, thumbprints, and the key set that is published.
 //! - [`jws`]: compact signed tokens (RFC 7515), written and strictly read.
 //! - [`sealed`]: AES-256-GCM under a key-encryption key from a file.
+//! - [`mac`]: keyed hashes, under keys derived from that key.
 //! - [`json`]: JSON objects in which no member stands twice.
 
 pub mod json;
 pub mod jws;
+pub mod mac;
 pub mod public;
 pub mod sealed;
 pub mod signing;
 
+pub use mac::MacKey;
 pub use public::{PublicKey, jwks};
 pub use sealed::{Kek, KekError, SealError};
 pub use signing::{KeyError, SignError, SigningKey};

@@ -16,6 +16,8 @@ use base64::engine::general_purpose::STANDARD;
 use tessera_types::{Randomness, random};
 use zeroize::{Zeroize as _, Zeroizing};
 
+use crate::mac::MacKey;
+
 const VERSION: u8 = 1;
 const KEY_LEN: usize = 32;
 const ID_LEN: usize = 8;
@@ -28,6 +30,8 @@ const MAX_FILE_LEN: u64 = 256;
 pub struct Kek {
     id: [u8; ID_LEN],
     key: LessSafeKey,
+    /// What keys of other purposes are derived from.
+    material: hmac::Key,
 }
 
 /// Why a KEK's file was not read or made. Each says what to do.
@@ -93,9 +97,10 @@ impl Kek {
     pub fn from_bytes(bytes: &[u8; KEY_LEN]) -> Option<Self> {
         let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, bytes).ok()?);
         // A keyed hash of a fixed text names the key and tells nothing of it.
-        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, bytes), b"tessera key-encryption key id");
+        let material = hmac::Key::new(hmac::HMAC_SHA256, bytes);
+        let tag = hmac::sign(&material, b"tessera key-encryption key id");
         let id = tag.as_ref().first_chunk::<ID_LEN>().copied()?;
-        Some(Self { id, key })
+        Some(Self { id, key, material })
     }
 
     /// Reads a KEK: 32 bytes in base64, in a file that only its owner may use.
@@ -129,6 +134,12 @@ impl Kek {
         text.zeroize();
         written?;
         Self::from_bytes(&bytes).ok_or_else(|| KekError::Malformed { path: path.to_owned() })
+    }
+
+    /// A key for keyed hashes of one purpose, always the same for the same KEK.
+    #[must_use]
+    pub fn derive(&self, purpose: &str) -> MacKey {
+        MacKey::derive(&self.material, purpose)
     }
 
     /// Seals bytes, bound to associated data that opening must repeat.

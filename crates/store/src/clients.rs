@@ -146,7 +146,7 @@ impl<'a> Clients<'a> {
 }
 
 /// A pattern that takes the text literally.
-fn containing(part: &str) -> LikeExpr {
+pub(crate) fn containing(part: &str) -> LikeExpr {
     let mut pattern = String::with_capacity(part.len() + 2);
     pattern.push('%');
     for c in part.chars() {

@@ -15,15 +15,20 @@ use tessera_ledger::event::Position;
 use tessera_types::Epoch;
 use tokio::sync::watch;
 
+use crate::authorizations::Authorizations;
 use crate::clients::Clients;
+use crate::consents::Consents;
 use crate::entities::log_head;
 use crate::error::StoreError;
+use crate::families::Families;
 use crate::holders::Holders;
 use crate::keys::Keys;
 use crate::log::{self, WholeLog};
 use crate::options::{ConnectError, DatabaseOptions, Kind};
 use crate::scopes::Scopes;
+use crate::sessions::Sessions;
 use crate::transaction::Transaction;
+use crate::users::Users;
 
 /// How long PostgreSQL lets a session sit in a transaction: a stopped issuer must not hold the log's head for ever.
 const IDLE_IN_TRANSACTION: &str = "30s";
@@ -87,6 +92,36 @@ impl Database {
     #[must_use]
     pub fn keys(&self) -> Keys<'_> {
         Keys::new((&self.shared.reader).into())
+    }
+
+    /// Reads authorization requests and codes.
+    #[must_use]
+    pub fn authorizations(&self) -> Authorizations<'_> {
+        Authorizations::new((&self.shared.reader).into())
+    }
+
+    /// Reads consents.
+    #[must_use]
+    pub fn consents(&self) -> Consents<'_> {
+        Consents::new((&self.shared.reader).into())
+    }
+
+    /// Reads families of refresh tokens.
+    #[must_use]
+    pub fn families(&self) -> Families<'_> {
+        Families::new((&self.shared.reader).into())
+    }
+
+    /// Reads sessions.
+    #[must_use]
+    pub fn sessions(&self) -> Sessions<'_> {
+        Sessions::new((&self.shared.reader).into())
+    }
+
+    /// Reads users.
+    #[must_use]
+    pub fn users(&self) -> Users<'_> {
+        Users::new((&self.shared.reader).into())
     }
 
     /// Reads and writes holders.

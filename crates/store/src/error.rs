@@ -63,6 +63,10 @@ pub enum Unique {
     Id,
     /// The name of a client.
     Name,
+    /// The username of a user.
+    Username,
+    /// The e-mail address of a user.
+    Email,
 }
 
 impl std::fmt::Display for Unique {
@@ -70,6 +74,8 @@ impl std::fmt::Display for Unique {
         f.write_str(match self {
             Self::Id => "identifier",
             Self::Name => "name",
+            Self::Username => "username",
+            Self::Email => "e-mail address",
         })
     }
 }
@@ -104,6 +110,8 @@ impl Failure for StoreError {
             Self::OutcomeUnknown(_) => "STORE_OUTCOME_UNKNOWN",
             Self::Taken { what: Unique::Id } => "ID_TAKEN",
             Self::Taken { what: Unique::Name } => "NAME_TAKEN",
+            Self::Taken { what: Unique::Username } => "USERNAME_TAKEN",
+            Self::Taken { what: Unique::Email } => "EMAIL_TAKEN",
             Self::Missing => "OWNER_MISSING",
             Self::Conflict => "CHANGED_MEANWHILE",
             Self::Refused(_) => "VALUE_REFUSED",
@@ -122,6 +130,8 @@ impl Failure for StoreError {
             }
             Self::Taken { what: Unique::Id } => "The identifier is taken. Choose another one.",
             Self::Taken { what: Unique::Name } => "The name is taken. Choose another one.",
+            Self::Taken { what: Unique::Username } => "The username is taken. Choose another one.",
+            Self::Taken { what: Unique::Email } => "The e-mail address is another user's. Choose another one.",
             Self::Missing => "What this belongs to does not exist. Create it first.",
             Self::Conflict => "It was changed meanwhile. Read it again, then repeat the change.",
             Self::Refused(_) => "A value has a character that cannot be stored. Remove control characters.",
@@ -204,8 +214,13 @@ fn classify_database(error: &dyn DatabaseError) -> Kind {
 
 /// PostgreSQL names the index, SQLite the columns.
 fn unique(error: &dyn DatabaseError) -> Unique {
-    let name = error.constraint() == Some("clients_name_key") || error.message().contains("clients.name");
-    if name { Unique::Name } else { Unique::Id }
+    let is = |index, column| error.constraint() == Some(index) || error.message().contains(column);
+    match () {
+        () if is("clients_name_key", "clients.name") => Unique::Name,
+        () if is("users_username_key", "users.username_key") => Unique::Username,
+        () if is("users_email_key", "users.email_key") => Unique::Email,
+        () => Unique::Id,
+    }
 }
 
 /// PostgreSQL's Appendix A: the first two characters are the class.
@@ -273,6 +288,8 @@ mod tests {
             StoreError::OutcomeUnknown("x".into()),
             StoreError::Taken { what: Unique::Id },
             StoreError::Taken { what: Unique::Name },
+            StoreError::Taken { what: Unique::Username },
+            StoreError::Taken { what: Unique::Email },
             StoreError::Missing,
             StoreError::Conflict,
             StoreError::Refused("x".into()),

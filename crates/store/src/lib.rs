@@ -1,4 +1,4 @@
-//! Where things are kept: clients, scopes, signing keys and the log, over SQLite and PostgreSQL in one code path.
+//! Where things are kept: clients, users, grants, scopes, signing keys and the log, over SQLite and PostgreSQL in one code path.
 //!
 //! Repositories know no policy. `find` answers `Option`; a change of state is a conditional update whose affected rows are
 //! checked. Every change happens in a [`Transaction`], which appends what it recorded to the log as the last thing before it
@@ -6,25 +6,35 @@
 //!
 //! No secret comes here in the clear: the types take [`SecretHash`](tessera_types::SecretHash) and sealed bytes alone.
 
+pub mod authorizations;
 pub mod clients;
+pub mod consents;
 pub mod database;
 mod entities;
 pub mod error;
+pub mod families;
 pub mod holders;
 pub mod keys;
 pub mod log;
 pub mod options;
 pub mod schema;
 pub mod scopes;
+pub mod sessions;
 pub mod transaction;
+pub mod users;
 
+pub use authorizations::{AuthorizationCodeRecord, AuthorizationRequest, AuthorizationWrites, Authorizations};
 pub use clients::{Client, ClientFilter, ClientWrites, Clients, StoredSecret};
+pub use consents::{Consent, ConsentWrites, Consents};
 pub use database::Database;
 pub use error::{StoreError, Unique};
+pub use families::{Families, FamilyWrites, RefreshFamily, Turn};
 pub use holders::{HolderRecord, Holders};
 pub use keys::{KeyWrites, Keys, SigningKeyRecord};
 pub use log::{Log, Tail, WholeLog};
 pub use options::{ConnectError, DatabaseOptions};
 pub use schema::{MigrationState, MigrationStatus};
 pub use scopes::{ScopeRecord, ScopeWrites, Scopes};
+pub use sessions::{Session, SessionWrites, Sessions};
 pub use transaction::{Committed, Transaction};
+pub use users::{User, UserFilter, UserWrites, Users};

@@ -8,13 +8,18 @@ use sea_orm::sea_query::LockType;
 use sea_orm::{DatabaseTransaction, DbErr, EntityTrait as _, QuerySelect as _};
 use tessera_ledger::event::{Event, Position};
 
+use crate::authorizations::AuthorizationWrites;
 use crate::clients::ClientWrites;
+use crate::consents::ConsentWrites;
 use crate::database::Database;
 use crate::entities::log_head;
 use crate::error::StoreError;
+use crate::families::FamilyWrites;
 use crate::keys::KeyWrites;
 use crate::log::{self, Log};
 use crate::scopes::ScopeWrites;
+use crate::sessions::SessionWrites;
+use crate::users::UserWrites;
 
 /// How long a COMMIT may take before nobody waits for it any more. What became of it is then unknown.
 const COMMIT_WITHIN: Duration = Duration::from_secs(10);
@@ -62,6 +67,36 @@ impl Transaction {
     #[must_use]
     pub fn keys(&self) -> KeyWrites<'_> {
         KeyWrites::new(self)
+    }
+
+    /// Reads and writes authorization requests and codes.
+    #[must_use]
+    pub fn authorizations(&self) -> AuthorizationWrites<'_> {
+        AuthorizationWrites::new(self)
+    }
+
+    /// Reads and writes consents.
+    #[must_use]
+    pub fn consents(&self) -> ConsentWrites<'_> {
+        ConsentWrites::new(self)
+    }
+
+    /// Reads and writes families of refresh tokens.
+    #[must_use]
+    pub fn families(&self) -> FamilyWrites<'_> {
+        FamilyWrites::new(self)
+    }
+
+    /// Reads and writes sessions.
+    #[must_use]
+    pub fn sessions(&self) -> SessionWrites<'_> {
+        SessionWrites::new(self)
+    }
+
+    /// Reads and writes users.
+    #[must_use]
+    pub fn users(&self) -> UserWrites<'_> {
+        UserWrites::new(self)
     }
 
     /// Reads the log, without what this transaction has recorded so far.

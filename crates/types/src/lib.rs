@@ -5,23 +5,31 @@
 
 #[macro_use]
 mod words;
+#[macro_use]
+pub mod token;
 
 pub mod audience;
 pub mod client;
 pub mod error;
 pub mod key;
+pub mod opaque;
+pub mod password;
+pub mod pkce;
 pub mod random;
 pub mod redirect;
 pub mod revision;
 pub mod scope;
 pub mod secret;
 pub mod time;
-pub mod token;
+pub mod user;
 
 pub use audience::Audience;
 pub use client::{ClaimsProfile, ClientId, ClientType, GrantType};
 pub use error::{ErrorCode, Failure};
 pub use key::{Algorithm, KeyId, KeyState};
+pub use opaque::{AuthorizationCode, OpaqueHash, RefreshToken, RequestToken, SessionToken};
+pub use password::PasswordHash;
+pub use pkce::{CodeChallenge, CodeVerifier};
 pub use random::Randomness;
 pub use redirect::RedirectUri;
 pub use revision::{Epoch, Revision};
@@ -29,4 +37,5 @@ pub use scope::{Scope, ScopeSet};
 pub use secret::{PresentedSecret, SecretHash};
 pub use time::{Clock, Timestamp};
 pub use token::{GrantId, TokenId};
+pub use user::{Email, LoginKey, UserId, Username};
 pub use words::UnknownWord;

@@ -15,7 +15,7 @@ use crate::random::{self, Randomness};
 pub const PREFIX: &str = "tsk_";
 
 const BODY_LEN: usize = 43;
-const CHECK_LEN: usize = 6;
+pub(crate) const CHECK_LEN: usize = 6;
 
 /// A secret as somebody presented it: 1 to 1024 bytes. Redacted, never displayed, wiped when dropped.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
@@ -79,7 +79,7 @@ impl fmt::Debug for PresentedSecret {
     }
 }
 
-fn checksum(body: &str) -> String {
+pub(crate) fn checksum(body: &str) -> String {
     let digest = Sha256::digest(body.as_bytes());
     URL_SAFE_NO_PAD.encode(&digest[..4])
 }

@@ -3,19 +3,19 @@
 use std::fmt;
 use std::str::FromStr;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-
-use crate::random::{self, Randomness};
+use crate::random::Randomness;
 
 /// The text is not one of our identifiers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not an identifier of this server")]
 pub struct InvalidId;
 
-/// 128 random bits, written as 22 characters of base64url.
+/// 128 random bits, written as 22 characters of base64url, after a prefix where there is one.
 macro_rules! random_id {
     ($(#[$doc:meta])* $name:ident) => {
+        random_id! { $(#[$doc])* $name, prefix "" }
+    };
+    ($(#[$doc:meta])* $name:ident, prefix $prefix:expr) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name(pub [u8; 16]);
@@ -24,13 +24,15 @@ macro_rules! random_id {
             /// A new one.
             #[must_use]
             pub fn generate(random: &dyn Randomness) -> Self {
-                Self(random::bytes(random))
+                Self($crate::random::bytes(random))
             }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
+                use base64::Engine as _;
+                f.write_str($prefix)?;
+                f.write_str(&base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(self.0))
             }
         }
 
@@ -38,7 +40,10 @@ macro_rules! random_id {
             type Err = InvalidId;
 
             fn from_str(text: &str) -> Result<Self, InvalidId> {
-                let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| InvalidId)?;
+                use base64::Engine as _;
+                let text = text.strip_prefix($prefix).ok_or(InvalidId)?;
+                let bytes =
+                    base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text).map_err(|_| InvalidId)?;
                 bytes.try_into().map(Self).map_err(|_| InvalidId)
             }
         }

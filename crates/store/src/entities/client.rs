@@ -1,5 +1,3 @@
-use std::fmt::Display;
-use std::str::FromStr;
 use std::time::Duration;
 
 use sea_orm::ActiveValue::Set;
@@ -7,6 +5,7 @@ use sea_orm::entity::prelude::*;
 use tessera_types::{ScopeSet, Timestamp};
 
 use crate::clients::Client;
+use crate::entities::words::{from_list, to_list};
 use crate::error::{Cause, StoreError};
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -87,14 +86,4 @@ impl From<&Client> for ActiveModel {
             version: Set(client.version),
         }
     }
-}
-
-/// Words as a JSON list, in their order.
-fn to_list<T: Display>(words: impl IntoIterator<Item = T>) -> String {
-    words.into_iter().map(|word| serde_json::Value::String(word.to_string())).collect::<serde_json::Value>().to_string()
-}
-
-fn from_list<T: FromStr<Err: Into<Cause>>>(json: &str) -> Result<Vec<T>, Cause> {
-    let words: Vec<String> = serde_json::from_str(json)?;
-    words.iter().map(|word| word.parse().map_err(Into::into)).collect()
 }

@@ -1,0 +1,91 @@
+//! What users allowed clients (RFC 6749 section 4.1.1, step B).
+
+use std::ops::Deref;
+
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ColumnTrait as _, DatabaseExecutor, EntityTrait as _, QueryFilter as _, QueryOrder as _};
+use tessera_types::{ClientId, ScopeSet, Timestamp, UserId};
+
+use crate::entities::consent;
+use crate::error::StoreError;
+use crate::transaction::Transaction;
+
+/// What a user allowed a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Consent {
+    /// The user.
+    pub user: UserId,
+    /// The client.
+    pub client: ClientId,
+    /// The scopes.
+    pub scopes: ScopeSet,
+    /// When they first allowed it anything.
+    pub created: Timestamp,
+    /// When they last allowed it something.
+    pub updated: Timestamp,
+}
+
+/// Reads consents.
+pub struct Consents<'a> {
+    source: DatabaseExecutor<'a>,
+}
+
+impl<'a> Consents<'a> {
+    pub(crate) fn new(source: DatabaseExecutor<'a>) -> Self {
+        Self { source }
+    }
+
+    /// What a user allowed a client.
+    pub async fn find(&self, user: UserId, client: &ClientId) -> Result<Option<Consent>, StoreError> {
+        let row = consent::Entity::find_by_id((user.to_string(), client.to_string())).one(&self.source).await?;
+        row.map(Consent::try_from).transpose()
+    }
+
+    /// Everything a user allowed, by client.
+    pub async fn of_user(&self, user: UserId) -> Result<Vec<Consent>, StoreError> {
+        let query = consent::Entity::find()
+            .filter(consent::Column::UserId.eq(user.to_string()))
+            .order_by_asc(consent::Column::ClientId);
+        query.all(&self.source).await?.into_iter().map(Consent::try_from).collect()
+    }
+}
+
+/// Reads and writes consents.
+pub struct ConsentWrites<'a> {
+    reads: Consents<'a>,
+    transaction: &'a Transaction,
+}
+
+impl<'a> Deref for ConsentWrites<'a> {
+    type Target = Consents<'a>;
+
+    fn deref(&self) -> &Consents<'a> {
+        &self.reads
+    }
+}
+
+impl<'a> ConsentWrites<'a> {
+    pub(crate) fn new(transaction: &'a Transaction) -> Self {
+        Self { reads: Consents::new(transaction.inner().into()), transaction }
+    }
+
+    /// Keeps what a user allows a client now, in the place of what they allowed it before.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] where the user or the client is gone.
+    pub async fn keep(&self, consent: &Consent) -> Result<(), StoreError> {
+        let again = OnConflict::columns([consent::Column::UserId, consent::Column::ClientId])
+            .update_columns([consent::Column::Scopes, consent::Column::Updated])
+            .to_owned();
+        let insert = consent::Entity::insert(consent::ActiveModel::from(consent)).on_conflict(again);
+        insert.exec_without_returning(self.transaction.inner()).await.map_err(|error| self.transaction.fail(error))?;
+        Ok(())
+    }
+
+    /// Forgets what a user allowed a client; says whether there was anything.
+    pub async fn delete(&self, user: UserId, client: &ClientId) -> Result<bool, StoreError> {
+        let delete = consent::Entity::delete_by_id((user.to_string(), client.to_string()));
+        let result = delete.exec(self.transaction.inner()).await.map_err(|error| self.transaction.fail(error))?;
+        Ok(result.rows_affected == 1)
+    }
+}
