@@ -19,7 +19,8 @@ pub const fn grpc_code(code: ErrorCode) -> Code {
         ErrorCode::InvalidRequest
         | ErrorCode::InvalidScope
         | ErrorCode::InvalidTarget
-        | ErrorCode::UnsupportedGrantType => Code::InvalidArgument,
+        | ErrorCode::UnsupportedGrantType
+        | ErrorCode::UnsupportedResponseType => Code::InvalidArgument,
         ErrorCode::InvalidClient | ErrorCode::InvalidToken => Code::Unauthenticated,
         ErrorCode::InvalidGrant | ErrorCode::FailedPrecondition => Code::FailedPrecondition,
         ErrorCode::UnauthorizedClient | ErrorCode::AccessDenied | ErrorCode::InsufficientScope => {

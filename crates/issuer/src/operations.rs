@@ -1,6 +1,6 @@
 //! What the issuer does, knowing neither gRPC nor HTTP nor SQL.
 
-pub mod authorize;
+pub mod access;
 pub mod clients;
 pub mod introspect;
 pub mod keys;

@@ -14,6 +14,8 @@ pub enum ErrorCode {
     InvalidTarget,
     /// The grant type is not supported.
     UnsupportedGrantType,
+    /// The response type is not supported (RFC 6749 section 4.1.2.1).
+    UnsupportedResponseType,
     /// Client authentication failed.
     InvalidClient,
     /// The code, refresh token, password or token presented is not good.
@@ -51,6 +53,7 @@ impl ErrorCode {
         Self::InvalidScope,
         Self::InvalidTarget,
         Self::UnsupportedGrantType,
+        Self::UnsupportedResponseType,
         Self::InvalidClient,
         Self::InvalidGrant,
         Self::UnauthorizedClient,
@@ -75,6 +78,7 @@ impl ErrorCode {
             Self::InvalidScope => "invalid_scope",
             Self::InvalidTarget => "invalid_target",
             Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::UnsupportedResponseType => "unsupported_response_type",
             Self::InvalidClient => "invalid_client",
             Self::InvalidGrant => "invalid_grant",
             Self::UnauthorizedClient => "unauthorized_client",
@@ -98,6 +102,7 @@ impl ErrorCode {
             | Self::InvalidScope
             | Self::InvalidTarget
             | Self::UnsupportedGrantType
+            | Self::UnsupportedResponseType
             | Self::InvalidGrant
             | Self::UnauthorizedClient
             | Self::AccessDenied

@@ -12,7 +12,7 @@ use tonic::{Request, Status};
 
 use crate::client_auth::{AuthMethod, PresentedClient};
 use crate::context::Context;
-use crate::operations::authorize;
+use crate::operations::access;
 
 /// What is wrong with the way a client presents itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -84,7 +84,7 @@ pub(super) async fn allow<T>(
         Some(Authorization::Bearer(token)) => Some(token),
         Some(Authorization::Basic(_)) | None => None,
     };
-    authorize::authorize(cx, token.as_ref().map(tessera_kit::http::BearerToken::expose), any_of)
+    access::authorize(cx, token.as_ref().map(tessera_kit::http::BearerToken::expose), any_of)
         .await
         .map_err(|error| refused(&error))
 }

@@ -7,7 +7,7 @@ use tessera_store::StoreError;
 use tessera_types::scope::reserved;
 use tessera_types::{Audience, ClientId, ClientType, ErrorCode, Failure, Revision};
 
-use super::authorize::{self, AccessError};
+use super::access::{self, AccessError};
 use crate::client_auth::{self, ClientAuthError, PresentedClient, Refusal};
 use crate::context::Context;
 
@@ -104,11 +104,11 @@ pub async fn introspect(
     };
     if let Some(needs) = needs {
         let behind = AccessError::CannotTell(CannotTell::Behind { needs });
-        cx.publication.applied(needs, authorize::CATCH_UP).await.map_err(|_| behind)?;
+        cx.publication.applied(needs, access::CATCH_UP).await.map_err(|_| behind)?;
     }
     let resources = resources(cx, caller).await?;
     let rule = AudienceRule { resources: &resources, only: question.audience.as_ref() };
-    match authorize::check(cx, &question.token, rule).await.map_err(AccessError::CannotTell)? {
+    match access::check(cx, &question.token, rule).await.map_err(AccessError::CannotTell)? {
         Verdict::Active(verified) => Ok(Some(verified)),
         Verdict::Inactive => Ok(None),
     }
@@ -127,7 +127,7 @@ async fn resources(cx: &Context, caller: Caller) -> Result<Vec<Audience>, Intros
         }
         Caller::Bearer(token) => {
             let audience = &cx.policy.introspection_audience;
-            let verified = authorize::check_for(cx, &token, audience, &[reserved::INTROSPECT]).await?;
+            let verified = access::check_for(cx, &token, audience, &[reserved::INTROSPECT]).await?;
             resources_of(cx, &verified.claims().client)?
         }
     };

@@ -11,7 +11,7 @@ use crate::client_auth::{ClientAuthError, Refusal};
 use crate::grants::TokenError;
 use crate::log::Unconfirmed;
 use crate::minting::MintError;
-use crate::operations::authorize::AccessError;
+use crate::operations::access::AccessError;
 use crate::operations::clients::{AdminError, DraftError};
 use crate::operations::introspect::IntrospectError;
 use crate::operations::revoke::RevokeError;

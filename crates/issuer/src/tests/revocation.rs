@@ -198,6 +198,6 @@ async fn a_database_that_lost_commits_confirms_nothing() {
         tokio::task::yield_now().await;
     }
     let rule = AudienceRule { resources: std::slice::from_ref(&audience), only: None };
-    let answer = crate::operations::authorize::check(cx, &late, rule).await;
+    let answer = crate::operations::access::check(cx, &late, rule).await;
     assert!(answer.is_err(), "nobody can tell: {answer:?}");
 }

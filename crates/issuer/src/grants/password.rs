@@ -1,0 +1,48 @@
+//! The resource owner password credentials grant (RFC 6749 section 4.3).
+//!
+//! A first-party client presents what a user typed and acts for them. RFC 9700 section 2.4 forbids it to others, so it is off unless
+//! the operator turned it on, and then for the clients that were given it. Threats: guessing (throttled for each user and address, on
+//! a bounded pool), and a client that keeps acting for a user whose password changed meanwhile (`rev`).
+
+use tessera_types::{Audience, GrantType, ScopeSet};
+
+use super::users::{self, Beginning};
+use super::{TokenError, Turn, may_use};
+use crate::client_auth::AuthenticatedClient;
+use crate::context::Context;
+use crate::minting::Minted;
+use crate::user_auth::{self, PresentedUser};
+
+/// Runs the grant for a client that has authenticated.
+///
+/// # Errors
+/// `GrantOff`, `GrantNotAllowed`, `ScopeNotAllowed`, `AudienceNotAllowed`, `User`, `Mint`, `Store`.
+pub async fn execute(
+    cx: &Context,
+    authenticated: &AuthenticatedClient,
+    presented: &PresentedUser,
+    scopes: ScopeSet,
+    audience: Option<Audience>,
+) -> Result<Turn, TokenError> {
+    if !cx.policy.password_grant {
+        return Err(TokenError::GrantOff);
+    }
+    let client = &authenticated.client;
+    may_use(client, GrantType::Password)?;
+    let scopes = users::narrow_scopes(client, scopes)?;
+    let audience = super::choose_audience(cx, client, audience)?;
+    let user = user_auth::authenticate(cx, presented).await?.user;
+    let beginning = Beginning { client, user: &user, scopes, audience, rev: authenticated.rev };
+    if beginning.overtaken(cx) {
+        return Ok(Turn::Again);
+    }
+    let prepared = beginning.prepare(cx)?;
+    let tx = cx.store.begin().await?;
+    prepared.write(&tx).await?;
+    tx.commit().await?;
+    Ok(Turn::Done(minted(prepared)))
+}
+
+fn minted(prepared: users::Prepared) -> Minted {
+    prepared.minted
+}

@@ -1,0 +1,136 @@
+//! What the grants share in which a client acts for a user: a grant with an identifier of its own, an access token that carries it,
+//! and, where the client may have one, the first refresh token of a family.
+
+use tessera_store::{Client, RefreshFamily, StoreError, Transaction, User};
+use tessera_types::{Audience, GrantId, GrantType, Revision, ScopeSet};
+
+use super::TokenError;
+use crate::context::Context;
+use crate::minting::{self, Grant, MintError, Minted};
+use crate::standing::{self, Owners};
+
+/// The first tokens of a grant.
+pub(super) struct Beginning<'a> {
+    pub(super) client: &'a Client,
+    pub(super) user: &'a User,
+    pub(super) scopes: ScopeSet,
+    pub(super) audience: Audience,
+    /// Taken before client, user and whatever led here were looked at.
+    pub(super) rev: Revision,
+}
+
+/// Tokens that are made and not handed out yet: first the family must be kept.
+pub(super) struct Prepared {
+    pub(super) minted: Minted,
+    family: Option<RefreshFamily>,
+}
+
+impl Beginning<'_> {
+    /// Whether the tokens would be dead on arrival: then everything is looked at again.
+    pub(super) fn overtaken(&self, cx: &Context) -> bool {
+        standing::overtaken(cx, self.rev, Owners { client: Some(&self.client.id), user: self.user.id })
+    }
+
+    /// As [`prepare_as`](Self::prepare_as), as a new grant.
+    pub(super) fn prepare(self, cx: &Context) -> Result<Prepared, MintError> {
+        let grant = GrantId::generate(&*cx.random);
+        self.prepare_as(cx, grant)
+    }
+
+    /// Makes the tokens.
+    pub(super) fn prepare_as(self, cx: &Context, grant: GrantId) -> Result<Prepared, MintError> {
+        let subject = self.user.id.to_string();
+        let mut minted = minting::mint(
+            cx,
+            Grant {
+                client: self.client,
+                subject: &subject,
+                username: Some(self.user.username.as_str()),
+                grant: Some(grant),
+                scopes: self.scopes.clone(),
+                audience: self.audience.clone(),
+                rev: self.rev,
+            },
+        )?;
+        if !self.client.grants.contains(&GrantType::RefreshToken) {
+            return Ok(Prepared { minted, family: None });
+        }
+        let first = cx.lineage.first(grant, &*cx.random);
+        let now = cx.clock.now();
+        let ends = now.plus(cx.policy.refresh_absolute_ttl);
+        let family = RefreshFamily {
+            grant,
+            client: self.client.id.clone(),
+            user: self.user.id,
+            scopes: self.scopes,
+            audience: self.audience,
+            rev: self.rev,
+            generation: first.generation,
+            current: first.hash(),
+            recent: Vec::new(),
+            created: now,
+            used: now,
+            expires: now.plus(cx.policy.refresh_ttl).min(ends),
+            ends,
+        };
+        minted.refresh_token = Some(first.to_text());
+        Ok(Prepared { minted, family: Some(family) })
+    }
+}
+
+impl Prepared {
+    /// Keeps the family, in the transaction that makes the grant.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub(super) async fn write(&self, tx: &Transaction) -> Result<(), StoreError> {
+        match &self.family {
+            Some(family) => tx.families().insert(family).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// As [`super::narrow_scopes`], without the scopes that never come with a person: reserved ones are for clients that act for
+/// themselves.
+pub(crate) fn narrow_scopes(client: &Client, asked: ScopeSet) -> Result<ScopeSet, TokenError> {
+    if asked.iter().any(tessera_types::Scope::is_reserved) {
+        return Err(TokenError::ScopeNotAllowed);
+    }
+    let scopes = super::narrow_scopes(client, asked)?;
+    Ok(scopes.iter().filter(|scope| !scope.is_reserved()).cloned().collect())
+}
+
+/// A refresh or a code may give fewer scopes than were granted, never others (RFC 6749 section 6).
+pub(super) fn narrow_granted(granted: &ScopeSet, asked: ScopeSet) -> Result<ScopeSet, TokenError> {
+    match asked.is_empty() {
+        true => Ok(granted.clone()),
+        false if asked.is_subset(granted) => Ok(asked),
+        false => Err(TokenError::ScopeNotAllowed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn set(text: &str) -> ScopeSet {
+        text.parse().expect("scopes")
+    }
+
+    proptest! {
+        #[test]
+        fn narrowing_never_widens(granted in "([a-e]( [a-e]){0,4})?", asked in "([a-e]( [a-e]){0,4})?") {
+            let (granted, asked) = (set(&granted), set(&asked));
+            match narrow_granted(&granted, asked.clone()) {
+                Ok(narrowed) => {
+                    prop_assert!(narrowed.is_subset(&granted));
+                    prop_assert!(asked.is_empty() || narrowed == asked);
+                }
+                Err(_) => prop_assert!(!asked.is_subset(&granted)),
+            }
+        }
+    }
+}
