@@ -119,7 +119,7 @@ impl Failure for ClientAuthError {
         match self {
             Self::Refused(_) => ErrorCode::InvalidClient,
             Self::Throttled(_) => ErrorCode::Throttled,
-            Self::Passwords(PasswordError::Hash(_)) => ErrorCode::ServerError,
+            Self::Passwords(error) if error.is_internal() => ErrorCode::ServerError,
             Self::Passwords(_) | Self::NotReady => ErrorCode::TemporarilyUnavailable,
             Self::Store(error) => error.code(),
         }
@@ -129,7 +129,7 @@ impl Failure for ClientAuthError {
         match self {
             Self::Refused(_) => "CLIENT_AUTHENTICATION_FAILED",
             Self::Throttled(_) => "TOO_MANY_FAILED_AUTHENTICATIONS",
-            Self::Passwords(PasswordError::Hash(_)) => "INTERNAL",
+            Self::Passwords(error) if error.is_internal() => "INTERNAL",
             Self::Passwords(_) => "PASSWORD_CHECKS_BUSY",
             Self::NotReady => "NOT_READY",
             Self::Store(error) => error.reason(),
@@ -140,7 +140,7 @@ impl Failure for ClientAuthError {
         match self {
             Self::Refused(_) => "Client authentication failed. Check the client id and the secret.",
             Self::Throttled(_) => "Too many failed authentications. Wait as long as Retry-After says.",
-            Self::Passwords(PasswordError::Hash(_)) => "The server failed. Its log says more.",
+            Self::Passwords(error) if error.is_internal() => "The server failed. Its log says more.",
             Self::Passwords(_) => "The server is checking too many passwords. Try again.",
             Self::NotReady => "The server is starting, or the client is being changed. Try again.",
             Self::Store(error) => error.advice(),

@@ -96,8 +96,10 @@ pub struct Sync {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Limits {
-    /// How many slow hashes run at once; 0 means one for each core.
+    /// How many slow hashes of clients' secrets run at once: at most 1024; 0 means one for each core.
     pub password_checks: usize,
+    /// How many slow hashes of people's passwords run at once: at most 1024; 0 means one for every second core.
+    pub login_checks: usize,
 }
 
 /// A development default; production always names its own.
@@ -217,6 +219,13 @@ impl Config {
         if self.sync.confirm_within.is_zero() || self.sync.confirm_within > Duration::from_secs(300) {
             wrong("sync.confirm_within", "more than 0s, at most 5m");
         }
+        for (key, at_once) in
+            [("limits.password_checks", self.limits.password_checks), ("limits.login_checks", self.limits.login_checks)]
+        {
+            if at_once > 1024 {
+                wrong(key, "0 to 1024");
+            }
+        }
         let endpoint = Some(self.introspection.endpoint.clone()).filter(|url| !url.is_empty());
         if endpoint.as_ref().is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
             wrong(
@@ -313,9 +322,13 @@ mod tests {
         config.tokens.access_ttl = Duration::ZERO;
         config.tokens.signing_alg = "HS256".to_owned();
         config.introspection.audience = "two words".to_owned();
-        let errors = config.check().err().expect("four mistakes");
+        config.limits.login_checks = 1025;
+        let errors = config.check().err().expect("five mistakes");
         let keys: Vec<&str> = errors.0.iter().map(|error| error.key.as_str()).collect();
-        assert_eq!(keys, ["issuer_url", "tokens.access_ttl", "tokens.signing_alg", "introspection.audience"]);
+        assert_eq!(
+            keys,
+            ["issuer_url", "tokens.access_ttl", "limits.login_checks", "tokens.signing_alg", "introspection.audience"]
+        );
     }
 
     #[test]

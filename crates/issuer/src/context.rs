@@ -14,7 +14,7 @@ use crate::client_auth::RememberedSecrets;
 use crate::log::Publication;
 use crate::passwords::Passwords;
 use crate::telemetry::Telemetry;
-use crate::throttle::FailureThrottle;
+use crate::throttle::{FailureThrottle, LoginThrottle};
 
 /// One issuer's parts. Cheap to clone.
 #[derive(Clone)]
@@ -36,14 +36,18 @@ pub struct Parts {
     pub publication: Publication,
     /// The key that signs. None where the operator's keys are missing.
     pub signer: ArcSwapOption<SigningKey>,
-    /// The slow hash's pool.
+    /// The slow hash's pool for clients' secrets.
     pub passwords: Passwords,
+    /// The slow hash's pool for people's passwords: a flood of logins fills no queue of clients.
+    pub user_passwords: Passwords,
     /// Slow secrets that were right a moment ago.
     pub remembered: RememberedSecrets,
     /// The metrics.
     pub telemetry: Telemetry,
     /// Counts failed authentications.
     pub throttle: FailureThrottle,
+    /// Counts failed logins.
+    pub logins: LoginThrottle,
     /// What the operator decided.
     pub policy: Policy,
 }

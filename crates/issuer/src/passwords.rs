@@ -1,29 +1,45 @@
 //! The slow hash, on a bounded pool.
 //!
-//! argon2id takes about 15 ms of a core and 19 MiB. A flood of guesses must not starve everything else, so that at most as
-//! many run at once as there are cores, a short queue waits, and what comes on top is refused.
+//! argon2id takes about 15 ms of a core and 19 MiB. A flood of guesses must not starve everything else, so that only so many
+//! run at once, at a lower priority; a short queue waits, and what comes on top is refused. Clients' secrets and people's
+//! passwords have a pool each: a flood of the one kind does not fill the queue of the other.
+
+mod pool;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::phc;
 use argon2::password_hash::{Error as HashError, PasswordHasher as _, PasswordVerifier as _};
 use argon2::{Argon2, Params};
+use bcrypt::BcryptError;
+use tessera_types::password::{LANES, MEMORY_KIB, PASSES};
 use tessera_types::random::{self, Randomness};
-use tessera_types::{PresentedSecret, SecretHash};
-use tokio::sync::Semaphore;
+use tessera_types::{PasswordHash, PresentedSecret, SecretHash};
+
+use self::pool::Pool;
 
 /// How many may wait for each one that runs: about a second's worth.
-const QUEUE_PER_SLOT: usize = 64;
+const QUEUE_PER_THREAD: usize = 64;
 
-/// The bounded pool.
+/// The bounded pool. Cheap to clone; its threads end with the last clone.
 #[derive(Clone)]
 pub struct Passwords {
-    slots: Arc<Semaphore>,
-    waiting: Arc<AtomicUsize>,
-    bound: usize,
-    /// Held against where there is nothing to hold against, so that an unknown client takes the same time.
+    pool: Pool,
+    /// Held against where there is nothing to hold against, so that an unknown client or person takes the same time.
     decoy: Arc<str>,
+}
+
+/// What became of a person's password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checked {
+    /// It is the stored one.
+    Matched,
+    /// It is not, or nothing is stored.
+    Wrong,
+    /// It was not looked at: the throttle said no.
+    NotAdmitted,
 }
 
 /// Why there is no answer.
@@ -38,24 +54,38 @@ pub enum PasswordError {
     /// The hash cannot be made, or the stored one cannot be read.
     #[error("argon2: {0}")]
     Hash(HashError),
+    /// The stored hash cannot be read.
+    #[error("bcrypt: {0}")]
+    Bcrypt(BcryptError),
+    /// The threads cannot be started.
+    #[error("no threads for password checks")]
+    Threads(#[source] std::io::Error),
+}
+
+impl PasswordError {
+    /// Whether the server itself is at fault: trying again changes nothing.
+    #[must_use]
+    pub fn is_internal(&self) -> bool {
+        match self {
+            Self::Busy | Self::Gone => false,
+            Self::Hash(_) | Self::Bcrypt(_) | Self::Threads(_) => true,
+        }
+    }
 }
 
 impl Passwords {
-    /// Makes a pool for so many at once.
+    /// Makes a pool for so many at once, at least one. Its name is its threads'.
     ///
     /// # Errors
-    /// `Hash` where argon2 refuses its own defaults.
-    pub fn new(at_once: usize, random: &dyn Randomness) -> Result<Self, PasswordError> {
+    /// `Hash` where argon2 refuses the server's own parameters, `Threads` where there are none.
+    pub fn new(name: &str, at_once: usize, random: &dyn Randomness) -> Result<Self, PasswordError> {
         let decoy = hash_with(random::bytes(random), &random::bytes::<32>(random))?;
-        Ok(Self {
-            slots: Arc::new(Semaphore::new(at_once.max(1))),
-            waiting: Arc::default(),
-            bound: at_once.max(1) * QUEUE_PER_SLOT,
-            decoy: decoy.into(),
-        })
+        let threads = at_once.max(1);
+        let (pool, _) = Pool::start(name, threads, threads * QUEUE_PER_THREAD)?;
+        Ok(Self { pool, decoy: decoy.into() })
     }
 
-    /// Whether a presented secret is the stored one. With nothing stored it takes as long, and is not.
+    /// Whether a presented client secret is the stored one. With nothing stored it takes as long, and is not.
     ///
     /// # Errors
     /// `Busy` over the bound.
@@ -63,63 +93,83 @@ impl Passwords {
         let known = stored.is_some();
         let phc: Arc<str> = stored.map_or_else(|| Arc::clone(&self.decoy), Into::into);
         let presented = presented.clone();
-        let matched = self
-            .run(move || match Argon2::default().verify_password(presented.expose().as_bytes(), &*phc) {
-                Ok(()) => Ok(true),
-                Err(HashError::PasswordInvalid) => Ok(false),
-                Err(error) => Err(PasswordError::Hash(error)),
-            })
-            .await?;
+        let matched = self.pool.run(move || verify_argon2id(&phc, &presented)).await??;
         Ok(matched && known)
     }
 
-    /// Makes the slow hash of a chosen secret.
+    /// Makes the slow hash of a chosen client secret.
     ///
     /// # Errors
     /// `Busy` over the bound.
     pub async fn hash(&self, secret: &PresentedSecret, random: &dyn Randomness) -> Result<SecretHash, PasswordError> {
+        Ok(SecretHash::Slow(self.argon2id(secret, random).await?))
+    }
+
+    /// Whether a presented password is the stored one. With nothing stored it takes as long as with a hash of the server's own,
+    /// and is wrong.
+    ///
+    /// `admit` is asked once a thread is free, just before the hash: of guesses that were sent all at once, no more than there
+    /// are threads get past a throttle that counts their failures. It runs on that thread, and must not block. Of a caller that
+    /// hung up before that, nothing runs.
+    ///
+    /// # Errors
+    /// `Busy` over the bound.
+    pub async fn verify_password(
+        &self,
+        stored: Option<&PasswordHash>,
+        presented: &PresentedSecret,
+        admit: impl FnOnce() -> bool + Send + 'static,
+    ) -> Result<Checked, PasswordError> {
+        let (stored, presented, decoy) = (stored.cloned(), presented.clone(), Arc::clone(&self.decoy));
+        let check = move || {
+            if !admit() {
+                return Ok(Checked::NotAdmitted);
+            }
+            let matched = match &stored {
+                Some(PasswordHash::Argon2id(phc)) => verify_argon2id(phc, &presented)?,
+                // Of a longer password the first 72 bytes count, as wherever the hash comes from.
+                Some(PasswordHash::Bcrypt(hash)) => {
+                    bcrypt::verify(presented.expose(), hash).map_err(PasswordError::Bcrypt)?
+                }
+                None => verify_argon2id(&decoy, &presented)? && stored.is_some(),
+            };
+            Ok(if matched { Checked::Matched } else { Checked::Wrong })
+        };
+        self.pool.run(check).await?
+    }
+
+    /// Makes the hash of a person's password.
+    ///
+    /// # Errors
+    /// `Busy` over the bound.
+    pub async fn hash_password(
+        &self,
+        password: &PresentedSecret,
+        random: &dyn Randomness,
+    ) -> Result<PasswordHash, PasswordError> {
+        Ok(PasswordHash::Argon2id(self.argon2id(password, random).await?))
+    }
+
+    async fn argon2id(&self, secret: &PresentedSecret, random: &dyn Randomness) -> Result<Box<str>, PasswordError> {
         let salt = random::bytes(random);
         let secret = secret.clone();
-        self.run(move || hash_with(salt, secret.expose().as_bytes()).map(|phc| SecretHash::Slow(phc.into()))).await
-    }
-
-    async fn run<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
-    ) -> Result<T, PasswordError> {
-        let queued = Queued::enter(&self.waiting, self.bound).ok_or(PasswordError::Busy)?;
-        let permit = Arc::clone(&self.slots).acquire_owned().await.map_err(|_| PasswordError::Gone)?;
-        drop(queued);
-        // The permit goes along: a caller that hangs up does not free the core it still uses.
-        tokio::task::spawn_blocking(move || {
-            let result = work();
-            drop(permit);
-            result
-        })
-        .await
-        .map_err(|_| PasswordError::Gone)?
+        let phc = self.pool.run(move || hash_with(salt, secret.expose().as_bytes())).await??;
+        Ok(phc.into())
     }
 }
 
-/// A place in the queue, given back when dropped.
-struct Queued<'a>(&'a AtomicUsize);
-
-impl<'a> Queued<'a> {
-    fn enter(waiting: &'a AtomicUsize, bound: usize) -> Option<Self> {
-        let queued = Self(waiting);
-        let before = waiting.fetch_add(1, Ordering::Relaxed);
-        (before < bound).then_some(queued)
-    }
-}
-
-impl Drop for Queued<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+/// With the parameters that the hash names.
+fn verify_argon2id(phc: &str, presented: &PresentedSecret) -> Result<bool, PasswordError> {
+    match Argon2::default().verify_password(presented.expose().as_bytes(), phc) {
+        Ok(()) => Ok(true),
+        Err(HashError::PasswordInvalid) => Ok(false),
+        Err(error) => Err(PasswordError::Hash(error)),
     }
 }
 
 fn hash_with(salt: [u8; 16], secret: &[u8]) -> Result<String, PasswordError> {
-    let argon2 = Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, Params::DEFAULT);
-    let hash: PasswordHash = argon2.hash_password_with_salt(secret, &salt).map_err(PasswordError::Hash)?;
+    let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|error| PasswordError::Hash(error.into()))?;
+    let argon2 = Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
+    let hash: phc::PasswordHash = argon2.hash_password_with_salt(secret, &salt).map_err(PasswordError::Hash)?;
     Ok(hash.to_string())
 }

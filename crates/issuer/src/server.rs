@@ -35,7 +35,7 @@ use crate::operations::setup::fixtures::FixtureError;
 use crate::operations::setup::{Setup, SetupError};
 use crate::passwords::{PasswordError, Passwords};
 use crate::telemetry::Telemetry;
-use crate::throttle::FailureThrottle;
+use crate::throttle::{FailureThrottle, LoginThrottle};
 
 /// How long in-flight calls get to finish when the process stops.
 const GRACE: Duration = Duration::from_secs(20);
@@ -165,8 +165,9 @@ pub async fn start(config: Config, deps: Deps, options: StartOptions) -> Result<
     setup.begin().await?;
     let keys = setup.signing_keys(&kek, checked.signing_alg).await?;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
-    let at_once = if config.limits.password_checks == 0 { cores } else { config.limits.password_checks };
-    let passwords = Passwords::new(at_once, &*deps.random)?;
+    let or = |configured, default| if configured == 0 { default } else { configured };
+    let passwords = Passwords::new("secrets", or(config.limits.password_checks, cores), &*deps.random)?;
+    let user_passwords = Passwords::new("logins", or(config.limits.login_checks, cores / 2), &*deps.random)?;
     if options.fixtures {
         setup.fixtures(&checked.issuer_audience, &checked.introspection_audience, &passwords).await?;
     }
@@ -185,12 +186,14 @@ pub async fn start(config: Config, deps: Deps, options: StartOptions) -> Result<
         signer: ArcSwapOption::from_pointee(keys.signer),
         remembered: RememberedSecrets::new(&*deps.random),
         throttle: FailureThrottle::new(Arc::clone(&deps.clock)),
+        logins: LoginThrottle::new(Arc::clone(&deps.clock)),
         clock: Arc::clone(&deps.clock),
         random: Arc::clone(&deps.random),
         store,
         replica,
         publication,
         passwords,
+        user_passwords,
         telemetry,
     });
 

@@ -1,8 +1,10 @@
-//! Failed authentications, counted per client identifier and address (security.md, item 6).
+//! Failed authentications, counted per client identifier and address (security.md, item 6); failed logins in [`login`].
 //!
 //! A leaky bucket for each pair: every failure adds one, time takes away. Known and unknown identifiers are counted alike, so
 //! that the counter tells nothing of which exist. Successes count nothing: a busy client is never throttled by being busy. A pair is
 //! kept as a keyed hash: what callers send takes no room here, and nobody can aim at another's bucket.
+
+mod login;
 
 use std::hash::BuildHasher as _;
 use std::net::IpAddr;
@@ -13,13 +15,15 @@ use foldhash::quality::RandomState;
 use hashbrown::HashMap;
 use tessera_types::Clock;
 
+pub(crate) use login::LoginThrottle;
+
 /// So many failures at once are forgiven.
 const BURST: u32 = 20;
 
 /// How long it takes until one failure is forgotten.
 const REFILL: Duration = Duration::from_secs(3);
 
-/// The most pairs that are counted; further ones share a bucket.
+/// The most pairs that are counted; further ones share a bucket here, and push out others in [`login`].
 const MOST: usize = 100_000;
 
 /// The bucket of all pairs beyond [`MOST`].
@@ -32,7 +36,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct FailureThrottle {
     clock: Arc<dyn Clock>,
-    hasher: RandomState,
+    pairs: Pairs,
     buckets: Arc<Mutex<Buckets>>,
 }
 
@@ -51,7 +55,7 @@ impl FailureThrottle {
     /// A throttle on this clock.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, hasher: RandomState::default(), buckets: Arc::default() }
+        Self { clock, pairs: Pairs::default(), buckets: Arc::default() }
     }
 
     /// Whether a further attempt may be looked at.
@@ -61,7 +65,7 @@ impl FailureThrottle {
     pub fn admit(&self, who: &str, from: Option<IpAddr>) -> Result<(), TooMany> {
         let now = self.clock.monotonic();
         let buckets = self.lock();
-        let key = buckets.key(self.pair(who, from));
+        let key = buckets.key(self.pairs.of(who, from));
         let level = buckets.empty_at.get(&key).map_or(Duration::ZERO, |at| at.saturating_sub(now));
         let over = level.saturating_sub(REFILL * (BURST - 1));
         if over.is_zero() { Ok(()) } else { Err(TooMany(over.max(Duration::from_secs(1)))) }
@@ -75,14 +79,10 @@ impl FailureThrottle {
             buckets.empty_at.retain(|_, at| *at > now);
             buckets.swept = now;
         }
-        let key = buckets.key(self.pair(who, from));
+        let key = buckets.key(self.pairs.of(who, from));
         let at = buckets.empty_at.entry(key).or_insert(now);
         // Never further ahead than a burst and one: who goes on while refused does not wait longer for it.
         *at = ((*at).max(now) + REFILL).min(now + REFILL * (BURST + 1));
-    }
-
-    fn pair(&self, who: &str, from: Option<IpAddr>) -> u64 {
-        self.hasher.hash_one((who, from.map(network)))
     }
 
     fn lock(&self) -> MutexGuard<'_, Buckets> {
@@ -93,6 +93,16 @@ impl FailureThrottle {
 impl Buckets {
     fn key(&self, pair: u64) -> u64 {
         if self.empty_at.contains_key(&pair) || self.empty_at.len() < MOST { pair } else { SHARED }
+    }
+}
+
+/// Who, from where: a keyed hash of the two.
+#[derive(Clone, Default)]
+struct Pairs(RandomState);
+
+impl Pairs {
+    fn of(&self, who: &str, from: Option<IpAddr>) -> u64 {
+        self.0.hash_one((who, from.map(network)))
     }
 }
 
