@@ -23,6 +23,8 @@ pub struct Config {
     pub secrets: Secrets,
     /// `[tokens]`.
     pub tokens: Tokens,
+    /// `[sessions]`.
+    pub sessions: Sessions,
     /// `[introspection]`.
     pub introspection: Introspection,
     /// `[sync]`.
@@ -70,6 +72,35 @@ pub struct Tokens {
     pub signing_alg: String,
     /// The audience of clients that were created without one.
     pub default_audience: String,
+    /// How long an authorization code may be redeemed: 1 s to 60 s.
+    #[serde(with = "tessera_kit::config::duration")]
+    pub code_ttl: Duration,
+    /// How long a refresh token lives that is not used: 1 m to 400 days.
+    #[serde(with = "tessera_kit::config::duration")]
+    pub refresh_ttl: Duration,
+    /// How long a grant can be refreshed, however often it is: `refresh_ttl` to 10 years.
+    #[serde(with = "tessera_kit::config::duration")]
+    pub refresh_absolute_ttl: Duration,
+    /// How long a spent refresh token still gets the one that followed it, for clients that lost the answer: 0 s to 60 s. Later it
+    /// ends its grant.
+    #[serde(with = "tessera_kit::config::duration")]
+    pub refresh_reuse_grace: Duration,
+    /// Whether the password grant (RFC 6749 section 4.3) is on, for the clients that were given it. RFC 9700 advises against it.
+    pub password_grant: bool,
+    /// Whether confidential clients must use PKCE too. Public ones always must.
+    pub require_pkce: bool,
+}
+
+/// `[sessions]`: of people, at the issuer's own pages.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Sessions {
+    /// How long a session lives that is not used: 1 m to 400 days.
+    #[serde(with = "tessera_kit::config::duration")]
+    pub ttl: Duration,
+    /// How long a session lives, however often it is used: `ttl` to 400 days.
+    #[serde(with = "tessera_kit::config::duration")]
+    pub absolute_ttl: Duration,
 }
 
 /// `[introspection]`.
@@ -102,6 +133,8 @@ pub struct Limits {
     pub login_checks: usize,
 }
 
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// A development default; production always names its own.
 const DEFAULT_ISSUER_URL: &str = "http://127.0.0.1:6400";
 
@@ -114,6 +147,7 @@ impl Default for Config {
             database: Database::default(),
             secrets: Secrets::default(),
             tokens: Tokens::default(),
+            sessions: Sessions::default(),
             introspection: Introspection::default(),
             sync: Sync::default(),
             limits: Limits::default(),
@@ -134,7 +168,19 @@ impl Default for Tokens {
             access_ttl: Duration::from_secs(3600),
             signing_alg: Algorithm::Rs256.to_string(),
             default_audience: "demo-resource".to_owned(),
+            code_ttl: Duration::from_secs(60),
+            refresh_ttl: 30 * DAY,
+            refresh_absolute_ttl: 365 * DAY,
+            refresh_reuse_grace: Duration::from_secs(10),
+            password_grant: false,
+            require_pkce: false,
         }
+    }
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self { ttl: 7 * DAY, absolute_ttl: 30 * DAY }
     }
 }
 
@@ -209,9 +255,25 @@ impl Config {
         if !url_ok {
             wrong("issuer_url", "an http or https URL with a host, without query, fragment and a slash at its end");
         }
-        let day = Duration::from_secs(24 * 60 * 60);
-        if self.tokens.access_ttl < Duration::from_secs(1) || self.tokens.access_ttl > day {
-            wrong("tokens.access_ttl", "1s to 24h");
+        let second = Duration::from_secs(1);
+        let spans = [
+            ("tokens.access_ttl", self.tokens.access_ttl, second..=DAY, "1s to 24h"),
+            ("tokens.code_ttl", self.tokens.code_ttl, second..=60 * second, "1s to 60s"),
+            ("tokens.refresh_ttl", self.tokens.refresh_ttl, 60 * second..=400 * DAY, "1m to 400d"),
+            (
+                "tokens.refresh_absolute_ttl",
+                self.tokens.refresh_absolute_ttl,
+                self.tokens.refresh_ttl..=3660 * DAY,
+                "refresh_ttl to 3660d",
+            ),
+            ("tokens.refresh_reuse_grace", self.tokens.refresh_reuse_grace, Duration::ZERO..=60 * second, "0s to 60s"),
+            ("sessions.ttl", self.sessions.ttl, 60 * second..=400 * DAY, "1m to 400d"),
+            ("sessions.absolute_ttl", self.sessions.absolute_ttl, self.sessions.ttl..=400 * DAY, "ttl to 400d"),
+        ];
+        for (key, value, bounds, message) in spans {
+            if !bounds.contains(&value) {
+                wrong(key, message);
+            }
         }
         if !(1..=1000).contains(&self.database.max_connections) {
             wrong("database.max_connections", "1 to 1000");

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use tessera_check::Checker;
-use tessera_keys::SigningKey;
+use tessera_keys::{MacKey, SigningKey};
 use tessera_ledger::replica::Replica;
 use tessera_store::Database;
 use tessera_types::{Audience, Clock, Randomness};
 
 use crate::client_auth::RememberedSecrets;
+use crate::grants::lineage::Lineage;
 use crate::log::Publication;
 use crate::passwords::Passwords;
 use crate::telemetry::Telemetry;
@@ -40,6 +41,10 @@ pub struct Parts {
     pub passwords: Passwords,
     /// The slow hash's pool for people's passwords: a flood of logins fills no queue of clients.
     pub user_passwords: Passwords,
+    /// Makes refresh tokens and knows them again.
+    pub lineage: Lineage,
+    /// For what pages hand out and take back.
+    pub page_key: MacKey,
     /// Slow secrets that were right a moment ago.
     pub remembered: RememberedSecrets,
     /// The metrics.
@@ -65,6 +70,22 @@ pub struct Policy {
     pub default_audience: Audience,
     /// How long access tokens live where the client says nothing.
     pub access_ttl: Duration,
+    /// Whether the password grant is turned on.
+    pub password_grant: bool,
+    /// Whether confidential clients must use PKCE too.
+    pub require_pkce: bool,
+    /// How long a code may be redeemed: at most a minute.
+    pub code_ttl: Duration,
+    /// How long a refresh token lives that is not used.
+    pub refresh_ttl: Duration,
+    /// How long a family of refresh tokens lives, however often it is used.
+    pub refresh_absolute_ttl: Duration,
+    /// How long a spent refresh token still gets its successor.
+    pub refresh_reuse_grace: Duration,
+    /// How long a session lives that is not used.
+    pub session_ttl: Duration,
+    /// How long a session lives, however often it is used.
+    pub session_absolute_ttl: Duration,
     /// How long a revocation waits for introspectors before it is reported as unconfirmed.
     pub confirm_within: Duration,
 }

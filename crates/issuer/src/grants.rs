@@ -1,18 +1,38 @@
 //! The grants: one file each, and here what they share.
 
+pub mod authorization_code;
 pub mod client_credentials;
+mod error;
+pub mod lineage;
+pub mod password;
+pub mod refresh_token;
+pub(crate) mod users;
+
+pub use error::{ParameterError, TokenError};
+
+use std::time::Duration;
 
 use tessera_store::Client;
-use tessera_types::{Audience, ErrorCode, Failure, GrantType, ScopeSet};
+use tessera_types::{Audience, Failure, GrantType, ScopeSet};
 
-use crate::client_auth::{self, ClientAuthError, PresentedClient};
-use crate::context::Context;
-use crate::minting::{MintError, Minted};
+use crate::client_auth::{self, AuthenticatedClient, ClientAuthError, PresentedClient};
+use crate::context::{Context, Policy};
+use crate::minting::Minted;
+use crate::user_auth::PresentedUser;
+use authorization_code::Redemption;
+
+/// How often a request is begun anew because client or user are changed while it runs.
+const LOOKS: usize = 4;
 
 /// The grants this server runs; metadata lists just these.
-pub const SUPPORTED: &[GrantType] = &[GrantType::ClientCredentials];
+#[must_use]
+pub fn supported(policy: &Policy) -> Vec<GrantType> {
+    let on = |grant: &GrantType| *grant != GrantType::Password || policy.password_grant;
+    GrantType::ALL.iter().copied().filter(on).collect()
+}
 
 /// A token request, whatever way it came.
+#[derive(Clone, Debug)]
 pub struct TokenRequest {
     /// Who asks.
     pub client: PresentedClient,
@@ -25,9 +45,26 @@ pub struct TokenRequest {
 }
 
 /// A grant with its own parameters.
+#[derive(Clone, Debug)]
 pub enum GrantRequest {
     /// RFC 6749 section 4.4.
     ClientCredentials,
+    /// RFC 6749 section 4.3.
+    Password(PresentedUser),
+    /// RFC 6749 section 6.
+    RefreshToken(PresentedRefreshToken),
+    /// RFC 6749 section 4.1.3.
+    AuthorizationCode(Redemption),
+}
+
+/// A refresh token as sent. Not shown.
+#[derive(Clone)]
+pub struct PresentedRefreshToken(pub String);
+
+impl std::fmt::Debug for PresentedRefreshToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PresentedRefreshToken(…)")
+    }
 }
 
 impl GrantRequest {
@@ -36,147 +73,19 @@ impl GrantRequest {
     pub const fn grant_type(&self) -> GrantType {
         match self {
             Self::ClientCredentials => GrantType::ClientCredentials,
+            Self::Password(_) => GrantType::Password,
+            Self::RefreshToken(_) => GrantType::RefreshToken,
+            Self::AuthorizationCode(_) => GrantType::AuthorizationCode,
         }
     }
 }
 
-/// What is wrong with a token request's parameters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ParameterError {
-    /// No grant type.
-    #[error("no grant type")]
-    GrantTypeMissing,
-    /// A grant type that this server does not run.
-    #[error("unsupported grant type")]
-    GrantTypeUnsupported,
-    /// A scope that is none.
-    #[error("malformed scope")]
-    Scope,
-    /// An audience that is none.
-    #[error("malformed audience")]
-    Audience,
-    /// A `resource` that is not an absolute URI without fragment (RFC 8707 section 2).
-    #[error("resource is not an absolute URI")]
-    Resource,
-    /// `resource` and `audience` both, and different.
-    #[error("resource and audience differ")]
-    Ambiguous,
-}
-
-impl Failure for ParameterError {
-    fn code(&self) -> ErrorCode {
-        match self {
-            Self::GrantTypeMissing => ErrorCode::InvalidRequest,
-            Self::GrantTypeUnsupported => ErrorCode::UnsupportedGrantType,
-            Self::Scope => ErrorCode::InvalidScope,
-            Self::Audience | Self::Resource | Self::Ambiguous => ErrorCode::InvalidTarget,
-        }
-    }
-
-    fn reason(&self) -> &'static str {
-        match self {
-            Self::GrantTypeMissing => "GRANT_TYPE_MISSING",
-            Self::GrantTypeUnsupported => "GRANT_TYPE_UNSUPPORTED",
-            Self::Scope => "SCOPE_MALFORMED",
-            Self::Audience => "AUDIENCE_MALFORMED",
-            Self::Resource => "RESOURCE_MALFORMED",
-            Self::Ambiguous => "RESOURCE_AND_AUDIENCE_DIFFER",
-        }
-    }
-
-    fn field(&self) -> Option<&'static str> {
-        Some(match self {
-            Self::GrantTypeMissing | Self::GrantTypeUnsupported => "grant_type",
-            Self::Scope => "scope",
-            Self::Audience | Self::Resource | Self::Ambiguous => "audience",
-        })
-    }
-
-    fn advice(&self) -> &'static str {
-        match self {
-            Self::GrantTypeMissing => "The parameter grant_type is missing.",
-            Self::GrantTypeUnsupported => {
-                "The grant type is not supported. The server's metadata lists the supported ones."
-            }
-            Self::Scope => "The parameter scope is malformed: names of printable ASCII, separated by spaces.",
-            Self::Audience => "The parameter audience is malformed.",
-            Self::Resource => "The parameter resource is not an absolute URI without fragment.",
-            Self::Ambiguous => "The parameters resource and audience differ. Send one of them.",
-        }
-    }
-}
-
-/// Why a token request got no token.
-#[derive(Debug, thiserror::Error)]
-pub enum TokenError {
-    /// The client is not who it says.
-    #[error(transparent)]
-    Client(#[from] ClientAuthError),
-    /// The client may not use this grant.
-    #[error("the client may not use the grant {0}")]
-    GrantNotAllowed(GrantType),
-    /// The grant is for confidential clients.
-    #[error("a public client asked for client credentials")]
-    PublicClient,
-    /// A scope is not one of the client's.
-    #[error("a scope is not one of the client's")]
-    ScopeNotAllowed,
-    /// The audience is not one of the client's.
-    #[error("the audience is not one of the client's")]
-    AudienceNotAllowed,
-    /// The token could not be made.
-    #[error(transparent)]
-    Mint(#[from] MintError),
-}
-
-impl Failure for TokenError {
-    fn code(&self) -> ErrorCode {
-        match self {
-            Self::Client(error) => error.code(),
-            Self::GrantNotAllowed(_) | Self::PublicClient => ErrorCode::UnauthorizedClient,
-            Self::ScopeNotAllowed => ErrorCode::InvalidScope,
-            Self::AudienceNotAllowed => ErrorCode::InvalidTarget,
-            Self::Mint(error) => error.code(),
-        }
-    }
-
-    fn reason(&self) -> &'static str {
-        match self {
-            Self::Client(error) => error.reason(),
-            Self::GrantNotAllowed(_) => "GRANT_NOT_ALLOWED",
-            Self::PublicClient => "PUBLIC_CLIENT",
-            Self::ScopeNotAllowed => "SCOPE_NOT_ALLOWED",
-            Self::AudienceNotAllowed => "AUDIENCE_NOT_ALLOWED",
-            Self::Mint(error) => error.reason(),
-        }
-    }
-
-    fn advice(&self) -> &'static str {
-        match self {
-            Self::Client(error) => error.advice(),
-            Self::GrantNotAllowed(_) => "The client may not use this grant. An administrator can allow it.",
-            Self::PublicClient => "Client credentials are for confidential clients only.",
-            Self::ScopeNotAllowed => "A scope is unknown or not one of this client's.",
-            Self::AudienceNotAllowed => "The audience is not one of this client's.",
-            Self::Mint(error) => error.advice(),
-        }
-    }
-
-    fn retry_after(&self) -> Option<std::time::Duration> {
-        match self {
-            Self::Client(error) => error.retry_after(),
-            Self::Mint(error) => error.retry_after(),
-            _ => None,
-        }
-    }
-
-    fn field(&self) -> Option<&'static str> {
-        match self {
-            Self::ScopeNotAllowed => Some("scope"),
-            Self::AudienceNotAllowed => Some("audience"),
-            _ => None,
-        }
-    }
+/// How far one run of a grant came.
+pub enum Turn {
+    /// To its tokens.
+    Done(Minted),
+    /// Client, user or consent were changed while it ran: what it would give out would be dead on arrival. It is begun anew.
+    Again,
 }
 
 /// Runs a token request.
@@ -191,12 +100,29 @@ pub async fn issue(cx: &Context, request: TokenRequest) -> Result<Minted, TokenE
 }
 
 async fn execute(cx: &Context, request: TokenRequest) -> Result<Minted, TokenError> {
-    let client = client_auth::authenticate(cx, &request.client).await?;
-    let grant_type = request.grant.grant_type();
-    match request.grant {
-        GrantRequest::ClientCredentials => {
-            client_credentials::execute(cx, &client, grant_type, request.scopes, request.audience)
+    for _ in 0..LOOKS {
+        let client = client_auth::authenticate(cx, &request.client).await?;
+        if let Turn::Done(minted) = run(cx, &client, &request, cx.policy.refresh_reuse_grace).await? {
+            return Ok(minted);
         }
+    }
+    Err(ClientAuthError::NotReady.into())
+}
+
+async fn run(
+    cx: &Context,
+    client: &AuthenticatedClient,
+    request: &TokenRequest,
+    grace: Duration,
+) -> Result<Turn, TokenError> {
+    let (scopes, audience) = (request.scopes.clone(), request.audience.clone());
+    match &request.grant {
+        GrantRequest::ClientCredentials => client_credentials::execute(cx, client, scopes, audience).map(Turn::Done),
+        GrantRequest::Password(user) => password::execute(cx, client, user, scopes, audience).await,
+        GrantRequest::RefreshToken(token) => {
+            refresh_token::execute(cx, client, &token.0, scopes, audience, grace).await
+        }
+        GrantRequest::AuthorizationCode(code) => authorization_code::execute(cx, client, code, scopes, audience).await,
     }
 }
 

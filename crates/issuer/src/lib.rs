@@ -13,10 +13,12 @@ pub mod operations;
 pub mod passwords;
 mod report;
 pub mod server;
+pub mod standing;
 mod telemetry;
 #[cfg(test)]
 mod tests;
 mod throttle;
+pub mod user_auth;
 
 pub use config::Config;
 pub use server::{Deps, Running, StartError, StartOptions, start};

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tessera_check::claims::AccessClaims;
 use tessera_store::Client;
-use tessera_types::{Audience, ClaimsProfile, ErrorCode, Failure, Revision, ScopeSet, TokenId};
+use tessera_types::{Audience, ClaimsProfile, ErrorCode, Failure, GrantId, Revision, ScopeSet, TokenId};
+use zeroize::Zeroizing;
 
 use crate::context::Context;
 
@@ -18,6 +19,10 @@ pub struct Grant<'a> {
     pub client: &'a Client,
     /// Whom it acts for: a user's id, or the client's own.
     pub subject: &'a str,
+    /// The user's name, where it acts for one.
+    pub username: Option<&'a str>,
+    /// The grant it came of, where it can be revoked with others.
+    pub grant: Option<GrantId>,
     /// The scopes granted.
     pub scopes: ScopeSet,
     /// The audience it is meant for.
@@ -34,6 +39,8 @@ pub struct Minted {
     pub expires_in: Duration,
     /// The scopes granted.
     pub scopes: ScopeSet,
+    /// The refresh token, where there is one.
+    pub refresh_token: Option<Zeroizing<String>>,
 }
 
 /// Why no token could be made.
@@ -91,10 +98,10 @@ pub fn mint(cx: &Context, grant: Grant<'_>) -> Result<Minted, MintError> {
         expires: now.plus(lifetime),
         token: TokenId::generate(&*cx.random),
         rev: grant.rev,
-        grant: None,
-        username: None,
+        grant: grant.grant,
+        username: grant.username.map(str::to_owned),
         profile,
     };
     let access_token = claims.sign(&signer).map_err(MintError::Signing)?;
-    Ok(Minted { access_token, expires_in: lifetime, scopes: grant.scopes })
+    Ok(Minted { access_token, expires_in: lifetime, scopes: grant.scopes, refresh_token: None })
 }

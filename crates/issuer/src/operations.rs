@@ -1,9 +1,14 @@
 //! What the issuer does, knowing neither gRPC nor HTTP nor SQL.
 
 pub mod access;
+pub mod authorization;
 pub mod clients;
+pub mod consents;
+pub mod grants;
 pub mod introspect;
 pub mod keys;
 pub mod revoke;
 pub mod scopes;
+pub mod sessions;
 pub mod setup;
+pub mod users;

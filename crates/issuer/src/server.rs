@@ -27,6 +27,7 @@ use tonic::service::Routes;
 use crate::client_auth::RememberedSecrets;
 use crate::config::{Checked, Config};
 use crate::context::{Context, Parts, Policy};
+use crate::grants::lineage::Lineage;
 use crate::grpc;
 use crate::http;
 use crate::log::Publication;
@@ -192,6 +193,8 @@ pub async fn start(config: Config, deps: Deps, options: StartOptions) -> Result<
         store,
         replica,
         publication,
+        lineage: Lineage::new(&kek),
+        page_key: kek.derive("pages"),
         passwords,
         user_passwords,
         telemetry,
@@ -225,6 +228,14 @@ fn policy(config: &Config, checked: &Checked) -> Policy {
         introspection_audience: checked.introspection_audience.clone(),
         default_audience: checked.default_audience.clone(),
         access_ttl: config.tokens.access_ttl,
+        password_grant: config.tokens.password_grant,
+        require_pkce: config.tokens.require_pkce,
+        code_ttl: config.tokens.code_ttl,
+        refresh_ttl: config.tokens.refresh_ttl,
+        refresh_absolute_ttl: config.tokens.refresh_absolute_ttl,
+        refresh_reuse_grace: config.tokens.refresh_reuse_grace,
+        session_ttl: config.sessions.ttl,
+        session_absolute_ttl: config.sessions.absolute_ttl,
         confirm_within: config.sync.confirm_within,
     }
 }

@@ -12,6 +12,7 @@ pub struct Telemetry {
     metrics: Metrics,
     /// How long revocations waited for everybody.
     pub barrier: Histogram,
+    refresh_reuse: Counter,
 }
 
 impl Telemetry {
@@ -23,7 +24,12 @@ impl Telemetry {
             "How long a change waited until every introspector had confirmed it.",
             &[],
         );
-        Self { metrics, barrier }
+        let refresh_reuse = metrics.counter(
+            "tessera_refresh_reuse_detected_total",
+            "Spent refresh tokens that were presented again; each ended a grant.",
+            &[],
+        );
+        Self { metrics, barrier, refresh_reuse }
     }
 
     /// Counts a token request; `None` is success.
@@ -38,6 +44,18 @@ impl Telemetry {
         let labels = &[("method", method.as_str())];
         self.counter("tessera_client_auth_failures_total", "Failed client authentications by method.", labels)
             .increment(1);
+    }
+
+    /// Counts a login by password; `None` is success.
+    pub fn login(&self, error: Option<ErrorCode>) {
+        let outcome = error.map_or("ok", ErrorCode::as_str);
+        let labels = &[("outcome", outcome)];
+        self.counter("tessera_logins_total", "Logins by password, by outcome.", labels).increment(1);
+    }
+
+    /// Counts a spent refresh token that was presented again.
+    pub fn refresh_reuse(&self) {
+        self.refresh_reuse.increment(1);
     }
 
     fn counter(&self, name: &'static str, help: &'static str, labels: &[(&'static str, &'static str)]) -> Counter {

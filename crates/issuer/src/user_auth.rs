@@ -87,7 +87,7 @@ impl Failure for UserAuthError {
         match self {
             Self::Refused(_) => ErrorCode::InvalidGrant,
             Self::Throttled(_) => ErrorCode::Throttled,
-            Self::Passwords(PasswordError::Hash(_)) => ErrorCode::ServerError,
+            Self::Passwords(error) if error.is_internal() => ErrorCode::ServerError,
             Self::Passwords(_) | Self::NotReady => ErrorCode::TemporarilyUnavailable,
             Self::Store(error) => error.code(),
         }
@@ -97,7 +97,7 @@ impl Failure for UserAuthError {
         match self {
             Self::Refused(_) => "USER_CREDENTIALS_INCORRECT",
             Self::Throttled(_) => "TOO_MANY_FAILED_LOGINS",
-            Self::Passwords(PasswordError::Hash(_)) => "INTERNAL",
+            Self::Passwords(error) if error.is_internal() => "INTERNAL",
             Self::Passwords(_) => "PASSWORD_CHECKS_BUSY",
             Self::Store(error) => error.reason(),
             Self::NotReady => "NOT_READY",
@@ -108,7 +108,7 @@ impl Failure for UserAuthError {
         match self {
             Self::Refused(_) => "The user credentials were incorrect.",
             Self::Throttled(_) => "Too many failed logins. Wait as long as Retry-After says.",
-            Self::Passwords(PasswordError::Hash(_)) => "The server failed. Its log says more.",
+            Self::Passwords(error) if error.is_internal() => "The server failed. Its log says more.",
             Self::Passwords(_) => "The server is checking too many passwords. Try again.",
             Self::Store(error) => error.advice(),
             Self::NotReady => "The server is starting, or the user is being changed. Try again.",

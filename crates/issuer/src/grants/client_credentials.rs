@@ -18,7 +18,6 @@ use crate::minting::{self, Grant, Minted};
 pub fn execute(
     cx: &Context,
     authenticated: &AuthenticatedClient,
-    grant_type: GrantType,
     scopes: ScopeSet,
     audience: Option<Audience>,
 ) -> Result<Minted, TokenError> {
@@ -26,9 +25,10 @@ pub fn execute(
     if client.kind == ClientType::Public {
         return Err(TokenError::PublicClient);
     }
-    may_use(client, grant_type)?;
+    may_use(client, GrantType::ClientCredentials)?;
     let scopes = narrow_scopes(client, scopes)?;
     let audience = choose_audience(cx, client, audience)?;
     let subject = client.id.as_str();
-    Ok(minting::mint(cx, Grant { client, subject, scopes, audience, rev: authenticated.rev })?)
+    let rev = authenticated.rev;
+    Ok(minting::mint(cx, Grant { client, subject, username: None, grant: None, scopes, audience, rev })?)
 }

@@ -10,7 +10,6 @@ use super::users::{self, Beginning};
 use super::{TokenError, Turn, may_use};
 use crate::client_auth::AuthenticatedClient;
 use crate::context::Context;
-use crate::minting::Minted;
 use crate::user_auth::{self, PresentedUser};
 
 /// Runs the grant for a client that has authenticated.
@@ -40,9 +39,5 @@ pub async fn execute(
     let tx = cx.store.begin().await?;
     prepared.write(&tx).await?;
     tx.commit().await?;
-    Ok(Turn::Done(minted(prepared)))
-}
-
-fn minted(prepared: users::Prepared) -> Minted {
-    prepared.minted
+    Ok(Turn::Done(prepared.minted))
 }

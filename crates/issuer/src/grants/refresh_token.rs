@@ -150,7 +150,11 @@ fn place(cx: &Context, family: &RefreshFamily, token: &RefreshToken, now: Timest
         return Place::Foreign;
     }
     let spent = family.recent.iter().find(|spent| spent.generation == token.generation);
-    if !grace.is_zero() && spent.is_some_and(|spent| now <= spent.at.plus(grace)) { Place::JustSpent } else { Place::Spent }
+    if !grace.is_zero() && spent.is_some_and(|spent| now <= spent.at.plus(grace)) {
+        Place::JustSpent
+    } else {
+        Place::Spent
+    }
 }
 
 /// A new access token, and the token that follows the one presented.

@@ -7,6 +7,7 @@ mod draft;
 mod error;
 mod secrets;
 
+pub(super) use draft::LIFETIME_MAX;
 pub use draft::{Draft, DraftError, Patch};
 pub use error::AdminError;
 pub use secrets::{DEFAULT_OVERLAP, Rotated, delete_secret, list_secrets, rotate_secret};

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use tessera_store::Client;
-use tessera_types::random;
 use tessera_types::{
     Audience, ClaimsProfile, ClientId, ClientType, ErrorCode, Failure, GrantType, RedirectUri, ScopeSet,
 };
+use tessera_types::{random, user};
 
 use crate::context::Context;
 
@@ -15,7 +15,7 @@ pub(super) const NAME_MAX: usize = 255;
 /// The longest description, in characters: what the systems that people move from allow.
 pub(super) const DESCRIPTION_MAX: usize = 21_844;
 /// The longest life of an access token.
-pub(super) const LIFETIME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+pub(in crate::operations) const LIFETIME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// The most entries of a list.
 pub(super) const LIST_MAX: usize = 256;
 
@@ -94,6 +94,12 @@ pub enum DraftError {
     /// An overlap or expiry of a secret that is out of bounds.
     #[error("overlap out of bounds")]
     Overlap,
+    /// An identifier of the shape that users' have: a token's `sub` must tell them apart.
+    #[error("an identifier of a user's shape")]
+    IdOfAUser,
+    /// The authorization code grant without anywhere to send the answer.
+    #[error("authorization codes without a redirect URI")]
+    NoRedirectUri,
 }
 
 impl DraftError {
@@ -127,6 +133,12 @@ impl DraftError {
                 "SECRET_OUT_OF_BOUNDS",
                 "An imported secret has 1 to 255 characters, none of them a control character.",
             ),
+            Self::IdOfAUser => {
+                ("client_id", "ID_OF_A_USER", "Identifiers beginning with usr_ are users'. Choose another client id.")
+            }
+            Self::NoRedirectUri => {
+                ("redirect_uris", "NO_REDIRECT_URI", "A client with the grant authorization_code needs a redirect URI.")
+            }
             Self::Overlap => {
                 ("overlap", "OVERLAP_OUT_OF_BOUNDS", "An overlap is 0 s to 30 days, and an expiry lies in the future.")
             }
@@ -163,6 +175,9 @@ impl Draft {
     pub fn into_client(self, cx: &Context) -> Result<Client, DraftError> {
         let now = cx.clock.now();
         let id = self.id.unwrap_or_else(|| generated_id(cx));
+        if id.as_str().starts_with(user::ID_PREFIX) {
+            return Err(DraftError::IdOfAUser);
+        }
         let name = self.rest.name.clone().filter(|n| !n.is_empty()).unwrap_or_else(|| id.to_string());
         let blank = Client {
             id,
@@ -226,6 +241,10 @@ fn validate(client: &Client) -> Result<(), DraftError> {
         (client.description.chars().count() > DESCRIPTION_MAX, DraftError::Description),
         (client.grants.is_empty() && client.resources.is_empty(), DraftError::NoGrant),
         (secretless, DraftError::PublicClientCredentials),
+        (
+            client.grants.contains(&GrantType::AuthorizationCode) && client.redirect_uris.is_empty(),
+            DraftError::NoRedirectUri,
+        ),
         (!client.default_scopes.is_subset(&client.scopes), DraftError::DefaultScope),
         (reserved && !client.grants.contains(&GrantType::ClientCredentials), DraftError::ReservedScope),
         (client.access_ttl.is_some_and(|ttl| ttl < Duration::from_secs(1) || ttl > LIFETIME_MAX), DraftError::Lifetime),

@@ -7,6 +7,7 @@ use tessera_types::{ErrorCode, Failure};
 
 use super::DraftError;
 use crate::log::Unconfirmed;
+use crate::operations::users::UserDraftError;
 use crate::passwords::PasswordError;
 
 /// Why an administrative change was not made, or is not confirmed.
@@ -18,6 +19,9 @@ pub enum AdminError {
     /// There is no such scope.
     #[error("no such scope")]
     ScopeNotFound,
+    /// There is no such user.
+    #[error("no such user")]
+    UserNotFound,
     /// There is no such secret.
     #[error("no such secret")]
     SecretNotFound,
@@ -33,6 +37,9 @@ pub enum AdminError {
     /// What was sent is not a valid client or scope.
     #[error(transparent)]
     Draft(#[from] DraftError),
+    /// What was sent is not a valid user.
+    #[error(transparent)]
+    User(#[from] UserDraftError),
     /// Somebody else changed it meanwhile.
     #[error("changed meanwhile")]
     Conflict,
@@ -68,8 +75,10 @@ impl AdminError {
 impl Failure for AdminError {
     fn code(&self) -> ErrorCode {
         match self {
-            Self::ClientNotFound | Self::ScopeNotFound | Self::SecretNotFound => ErrorCode::NotFound,
-            Self::ScopeReserved | Self::Draft(_) => ErrorCode::InvalidRequest,
+            Self::ClientNotFound | Self::ScopeNotFound | Self::UserNotFound | Self::SecretNotFound => {
+                ErrorCode::NotFound
+            }
+            Self::ScopeReserved | Self::Draft(_) | Self::User(_) => ErrorCode::InvalidRequest,
             Self::ScopeInUse | Self::PublicClient => ErrorCode::FailedPrecondition,
             Self::Conflict => ErrorCode::Conflict,
             Self::Store(error) => error.code(),
@@ -82,11 +91,13 @@ impl Failure for AdminError {
         match self {
             Self::ClientNotFound => "CLIENT_NOT_FOUND",
             Self::ScopeNotFound => "SCOPE_NOT_FOUND",
+            Self::UserNotFound => "USER_NOT_FOUND",
             Self::SecretNotFound => "SECRET_NOT_FOUND",
             Self::ScopeReserved => "SCOPE_RESERVED",
             Self::ScopeInUse => "SCOPE_IN_USE",
             Self::PublicClient => "PUBLIC_CLIENT",
             Self::Draft(error) => error.reason(),
+            Self::User(error) => error.reason(),
             Self::Conflict => "CHANGED_MEANWHILE",
             Self::Store(error) => error.reason(),
             Self::Passwords(_) => "PASSWORD_CHECKS_BUSY",
@@ -98,16 +109,18 @@ impl Failure for AdminError {
         match self {
             Self::ClientNotFound => "There is no client with this id. List the clients to see which there are.",
             Self::ScopeNotFound => "There is no scope of this name. List the scopes to see which there are.",
+            Self::UserNotFound => "There is no such user. List the users to see which there are.",
             Self::SecretNotFound => "The client has no secret with this id. List its secrets to see which it has.",
             Self::ScopeReserved => "The names introspect and tessera.* are reserved. Choose another name.",
             Self::ScopeInUse => "A client still has this scope. Take it away from the client first.",
             Self::PublicClient => "A public client has no secrets.",
             Self::Draft(error) => error.advice(),
+            Self::User(error) => error.advice(),
             Self::Conflict => "It was changed meanwhile. Read it again and repeat the change.",
             Self::Store(error) => match self.taken() {
                 Some(Unique::Name) => "The name is taken. Choose another.",
-                Some(_) => "The id is taken. Choose another.",
-                None => error.advice(),
+                Some(Unique::Id) => "The id is taken. Choose another.",
+                _ => error.advice(),
             },
             Self::Passwords(_) => "The server is checking too many passwords. Try again.",
             Self::Unconfirmed(error) => error.advice(),
@@ -126,6 +139,7 @@ impl Failure for AdminError {
     fn field(&self) -> Option<&'static str> {
         match self {
             Self::Draft(error) => error.field(),
+            Self::User(error) => error.field(),
             _ => None,
         }
     }

@@ -1,0 +1,95 @@
+//! What users allowed clients: remembered for each client and its scopes, shown to them, and withdrawn.
+
+use tessera_ledger::event::{Event, Subject};
+use tessera_store::{Client, Consent, StoreError};
+use tessera_types::{ClientId, ErrorCode, Failure, Revision, ScopeSet, UserId};
+
+use crate::context::Context;
+use crate::log::Unconfirmed;
+
+/// A client that a user has allowed something.
+pub struct ConnectedApp {
+    /// What was allowed.
+    pub consent: Consent,
+    /// The client.
+    pub client: Client,
+}
+
+/// Why a consent was not withdrawn, or is not known to be.
+#[derive(Debug, thiserror::Error)]
+pub enum ConsentError {
+    /// The database did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It is withdrawn, but an introspector has not confirmed it in time.
+    #[error(transparent)]
+    Unconfirmed(#[from] Unconfirmed),
+}
+
+impl Failure for ConsentError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Store(error) => error.code(),
+            Self::Unconfirmed(error) => error.code(),
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Store(error) => error.reason(),
+            Self::Unconfirmed(error) => error.reason(),
+        }
+    }
+
+    fn advice(&self) -> &'static str {
+        match self {
+            Self::Store(error) => error.advice(),
+            Self::Unconfirmed(error) => error.advice(),
+        }
+    }
+}
+
+/// Whether a user has allowed a client all of these scopes before.
+///
+/// # Errors
+/// What the database says.
+pub async fn covers(cx: &Context, user: UserId, client: &ClientId, scopes: &ScopeSet) -> Result<bool, StoreError> {
+    let consent = cx.store.consents().find(user, client).await?;
+    Ok(consent.is_some_and(|consent| scopes.is_subset(&consent.scopes)))
+}
+
+/// The clients a user has allowed something.
+///
+/// # Errors
+/// What the database says.
+pub async fn list(cx: &Context, user: UserId) -> Result<Vec<ConnectedApp>, StoreError> {
+    let mut apps = Vec::new();
+    for consent in cx.store.consents().of_user(user).await? {
+        // A client that is deleted meanwhile takes its consents along.
+        if let Some(client) = cx.store.clients().find(&consent.client).await? {
+            apps.push(ConnectedApp { consent, client });
+        }
+    }
+    Ok(apps)
+}
+
+/// Withdraws what a user allowed a client: the client's codes, refresh tokens and access tokens for that user are dead once this has
+/// returned.
+///
+/// # Errors
+/// `Unconfirmed` where it is durable and not known everywhere.
+pub async fn withdraw(cx: &Context, user: UserId, client: &ClientId) -> Result<Revision, ConsentError> {
+    let mut tx = cx.store.begin().await?;
+    tx.exclusive().await?;
+    let there = tx.consents().delete(user, client).await?;
+    tx.families().delete_of_user(user, Some(client)).await?;
+    tx.authorizations().delete_codes(user, client).await?;
+    if there {
+        tx.record(Event::WatermarkRaised(Subject::Consent { user: user.to_string().into(), client: client.clone() }));
+    }
+    // Where there was none, whoever withdrew it first may still be waiting: the head is confirmed all the same.
+    let revision = cx.publication.commit(tx).await?.position.revision();
+    cx.publication.confirm(revision, cx.policy.confirm_within).await?;
+    tracing::info!(user_id = %user, client_id = %client, %revision, "consent withdrawn");
+    Ok(revision)
+}
