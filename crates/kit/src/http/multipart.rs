@@ -166,7 +166,8 @@ impl<'a> Headers<'a> {
     }
 }
 
-/// Reads `form-data; name="…"`. Nothing else may stand there, above all no `filename` and no `name*`.
+/// Reads `form-data; name="…"`. Nothing else may stand there, above all no `filename` and no `name*`; nor `NAME`, which some
+/// parsers take for it and others do not.
 fn disposition_name(disposition: &str) -> Result<&str, MultipartError> {
     let bad = MultipartError::Headers;
     let (kind, parameters) = disposition.split_once(';').ok_or(bad)?;
@@ -181,7 +182,7 @@ fn disposition_name(disposition: &str) -> Result<&str, MultipartError> {
         Some(quoted) => quoted.split_once('"').ok_or(bad)?,
         None => rest.split_at(rest.find([';', ' ', '\t']).unwrap_or(rest.len())),
     };
-    if !parameter.eq_ignore_ascii_case("name") || name.contains(['"', '\\']) {
+    if parameter != "name" || name.contains(['"', '\\']) {
         return Err(bad);
     }
     match rest.trim_start().strip_prefix(';').map(|more| more.split('=').next().unwrap_or_default().trim()) {
