@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use crate::fresh::FreshClone;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
-use crate::{layers, run, tools};
+use crate::{fuzz, layers, run, tools};
 
 /// Runs every step, also after one has failed. Returns whether all succeeded.
 pub(crate) fn ci(workspace: &Workspace) -> bool {
@@ -18,6 +18,7 @@ pub(crate) fn ci(workspace: &Workspace) -> bool {
     steps.run("clippy", || run::run(&mut clippy(workspace)));
     steps.run("doc", || run::run(&mut doc(workspace)));
     steps.run("deny", || deny(workspace));
+    steps.run("fuzz", || fuzz::fuzz(workspace, None, fuzz::SECONDS));
     let tests = fresh(workspace, &mut steps);
 
     println!("\n{}", steps.table());

@@ -6,6 +6,7 @@ mod ci;
 #[cfg(test)]
 mod documents;
 mod fresh;
+mod fuzz;
 mod layers;
 mod run;
 mod tally;
@@ -36,8 +37,16 @@ enum Habit {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
-    /// Does what CI does: format, dependency directions, clippy, docs, cargo-deny, and README's commands in a fresh clone.
+    /// Does what CI does: format, dependency directions, clippy, docs, cargo-deny, a minute of fuzzing each target, and README's commands in a fresh clone.
     Ci,
+    /// Searches for inputs that break a parser's promises, two targets at a time.
+    Fuzz {
+        /// The target, a folder in `fuzz/corpus`; all of them where none is named.
+        target: Option<String>,
+        /// How long each target is searched.
+        #[arg(long, value_name = "N", default_value_t = fuzz::SECONDS)]
+        seconds: u64,
+    },
     /// Checks the dependency directions alone.
     Layers,
     /// Measures Introspect against an empty handler, as optimised as what ships.
@@ -53,6 +62,7 @@ fn main() -> ExitCode {
     let done = Workspace::find().and_then(|workspace| match habit {
         Habit::Test { arguments } => test::test(&workspace, &arguments),
         Habit::Ci => Ok(ci::ci(&workspace)),
+        Habit::Fuzz { target, seconds } => fuzz::fuzz(&workspace, target.as_deref(), seconds).map(|()| true),
         Habit::Layers => layers::layers(&workspace).map(|()| true),
         Habit::Bench { arguments } => bench::bench(&workspace, &arguments).map(|()| true),
     });

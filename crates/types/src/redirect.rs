@@ -39,6 +39,30 @@ impl RedirectUri {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether a presented URI is this one, byte by byte. Only the port of `http://127.0.0.1` and `http://[::1]` may vary: an
+    /// application on a person's machine listens where the system lets it (RFC 8252 section 7.3, RFC 9700 section 4.1.3).
+    #[must_use]
+    pub fn matches(&self, presented: &str) -> bool {
+        *self.0 == *presented || without_port(&self.0).is_some_and(|ours| without_port(presented) == Some(ours))
+    }
+}
+
+/// The scheme and host of a URI on the loopback interface, and what follows its port. `localhost` is a name, which may stand
+/// for something else (RFC 8252 section 8.3).
+fn without_port(uri: &str) -> Option<(&'static str, &str)> {
+    ["http://127.0.0.1", "http://[::1]"].into_iter().find_map(|origin| {
+        let mut rest = uri.strip_prefix(origin)?;
+        if let Some(port_on) = rest.strip_prefix(':') {
+            let end = port_on.find(|c: char| !c.is_ascii_digit()).unwrap_or(port_on.len());
+            let (port, after) = port_on.split_at(end);
+            if port.starts_with('0') || port.parse::<u16>().is_err() {
+                return None;
+            }
+            rest = after;
+        }
+        (rest.is_empty() || rest.starts_with(['/', '?'])).then_some((origin, rest))
+    })
 }
 
 impl FromStr for RedirectUri {
@@ -84,6 +108,11 @@ impl fmt::Display for RedirectUri {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    fn uri(text: &str) -> RedirectUri {
+        text.parse().expect("a redirect URI")
+    }
 
     #[test]
     fn good_uris_are_kept_byte_by_byte() {
@@ -113,6 +142,147 @@ mod tests {
             ("https:cb", Bad::Scheme),
         ] {
             assert_eq!(bad.parse::<RedirectUri>(), Err(why), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn only_the_port_of_a_loopback_address_may_vary() {
+        for (registered, presented) in [
+            ("http://127.0.0.1/cb", "http://127.0.0.1/cb"),
+            ("http://127.0.0.1/cb", "http://127.0.0.1:1/cb"),
+            ("http://127.0.0.1/cb", "http://127.0.0.1:65535/cb"),
+            ("http://127.0.0.1:8080/cb", "http://127.0.0.1:49152/cb"),
+            ("http://127.0.0.1:8080/cb", "http://127.0.0.1/cb"),
+            ("http://127.0.0.1", "http://127.0.0.1:80"),
+            ("http://127.0.0.1?a=b:1/", "http://127.0.0.1:80?a=b:1/"),
+            ("http://[::1]/cb?x=1", "http://[::1]:8080/cb?x=1"),
+            ("http://127.0.0.1:0/cb", "http://127.0.0.1:0/cb"),
+        ] {
+            assert!(uri(registered).matches(presented), "{registered} {presented}");
+        }
+    }
+
+    #[test]
+    fn nothing_else_on_the_loopback_interface_may_vary() {
+        let registered = uri("http://127.0.0.1:8080/cb?x=1");
+        for bad in [
+            "",
+            "http://127.0.0.1",
+            "http://127.0.0.1:8080/cb",
+            "http://127.0.0.1:8080/cb?x=1&y",
+            "http://127.0.0.1:8080/cb?x=1#",
+            "http://127.0.0.1:8080/cb?x=1#f",
+            "http://127.0.0.1:8080/CB?x=1",
+            "http://127.0.0.1:8080/cb/?x=1",
+            "http://127.0.0.1:8080//cb?x=1",
+            "http://127.0.0.1:8080/./cb?x=1",
+            "http://127.0.0.1:8080/%63b?x=1",
+            "http://127.0.0.1:8080\\cb?x=1",
+            "http://127.0.0.1:8080\t/cb?x=1",
+            "http://127.0.0.1:8080/cb?x=1\n",
+            " http://127.0.0.1:8080/cb?x=1",
+            "HTTP://127.0.0.1:8080/cb?x=1",
+            "https://127.0.0.1:8080/cb?x=1",
+            "http:/127.0.0.1:8080/cb?x=1",
+            "//127.0.0.1:8080/cb?x=1",
+            "http://127.0.0.1:/cb?x=1",
+            "http://127.0.0.1:0/cb?x=1",
+            "http://127.0.0.1:080/cb?x=1",
+            "http://127.0.0.1:65536/cb?x=1",
+            "http://127.0.0.1:123456/cb?x=1",
+            "http://127.0.0.1:+80/cb?x=1",
+            "http://127.0.0.1:-1/cb?x=1",
+            "http://127.0.0.1:8o/cb?x=1",
+            "http://127.0.0.1:８０/cb?x=1",
+            "http://127.0.0.1::80/cb?x=1",
+            "http://127.0.0.1:80:80/cb?x=1",
+            "http://127.0.0.1:80@evil.example/cb?x=1",
+            "http://127.0.0.1@evil.example/cb?x=1",
+            "http://a@127.0.0.1:8080/cb?x=1",
+            "http://127.0.0.1.evil.example/cb?x=1",
+            "http://127.0.0.1./cb?x=1",
+            "http://127.0.0.12/cb?x=1",
+            "http://127.0.0.2/cb?x=1",
+            "http://127.1/cb?x=1",
+            "http://2130706433/cb?x=1",
+            "http://0177.0.0.1/cb?x=1",
+            "http://0.0.0.0:8080/cb?x=1",
+            "http://localhost:8080/cb?x=1",
+            "http://[::1]:8080/cb?x=1",
+            "http://[::ffff:127.0.0.1]:8080/cb?x=1",
+        ] {
+            assert!(!registered.matches(bad), "{bad:?}");
+        }
+        for bad in [
+            "http://[0:0:0:0:0:0:0:1]/cb",
+            "http://[::01]/cb",
+            "http://[::1%25lo]/cb",
+            "http://[::1]x/cb",
+            "http://::1/cb",
+        ] {
+            assert!(!uri("http://[::1]/cb").matches(bad), "{bad:?}");
+        }
+        assert!(!uri("http://localhost/cb").matches("http://localhost:8080/cb"));
+        assert!(!uri("http://127.0.0.1:0/cb").matches("http://127.0.0.1:80/cb"));
+        assert!(!uri("https://127.0.0.1/cb").matches("https://127.0.0.1:80/cb"));
+    }
+
+    #[test]
+    fn anywhere_else_a_uri_is_matched_byte_by_byte() {
+        let registered = uri("https://app.example/cb");
+        assert!(registered.matches("https://app.example/cb"));
+        for bad in [
+            "https://app.example/cb?",
+            "https://app.example/cb/",
+            "https://app.example/cb#",
+            "https://app.example/c",
+            "https://app.example:443/cb",
+            "https://app.example./cb",
+            "https://App.example/cb",
+            "HTTPS://app.example/cb",
+            "http://app.example/cb",
+            "https://ok@app.example/cb",
+            "https://app.example@evil.example/cb",
+            "https://app.example.evil.example/cb",
+            "https://app.example%2f@evil.example/cb",
+            "https://app.example\\@evil.example/cb",
+            "https://app.example/cb/../evil",
+            "https://app.example/cb%00",
+            "https://evil.example/?https://app.example/cb",
+        ] {
+            assert!(!registered.matches(bad), "{bad:?}");
+        }
+    }
+
+    /// What lies between the scheme and the path, without a port.
+    fn host(uri: &str) -> &str {
+        let authority = uri.split_once("://").map_or("", |(_, on)| on.split(['/', '?']).next().unwrap_or_default());
+        authority.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')).map_or(authority, |(host, _)| host)
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_registered_matches_itself(
+            text in "(https?://(app\\.example|127\\.0\\.0\\.1|\\[::1\\])|com\\.app:)(:[0-9]{0,6})?(/[!-~]{0,9})?"
+        ) {
+            if let Ok(registered) = text.parse::<RedirectUri>() {
+                prop_assert!(registered.matches(&text));
+            }
+        }
+
+        #[test]
+        fn matching_never_changes_the_host_or_what_follows_it(
+            host_presented in "(127\\.0\\.0\\.1|\\[::1\\]|localhost)[.@a-b]{0,2}",
+            port in "(:[0-9]{1,6})?",
+            path in "/[a-c]",
+            on_six in any::<bool>(),
+        ) {
+            let registered = uri(if on_six { "http://[::1]:1/a" } else { "http://127.0.0.1/a" });
+            let presented = format!("http://{host_presented}{port}{path}");
+            if registered.matches(&presented) {
+                prop_assert_eq!(host(&presented), host(registered.as_str()));
+                prop_assert_eq!(path, "/a");
+            }
         }
     }
 }

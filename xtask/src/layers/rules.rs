@@ -49,6 +49,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "tessera-benches",
         &["tessera-types", "tessera-api", "tessera-keys", "tessera-ledger", "tessera-check", "tessera-testkit"],
     ),
+    (
+        "tessera-fuzz",
+        &["tessera-types", "tessera-api", "tessera-keys", "tessera-ledger", "tessera-check", "tessera-kit"],
+    ),
     ("xtask", &[]),
 ];
 

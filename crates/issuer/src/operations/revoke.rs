@@ -6,11 +6,12 @@
 
 use tessera_ledger::event::Event;
 use tessera_store::StoreError;
-use tessera_types::{ErrorCode, Failure, Revision};
+use tessera_types::{ErrorCode, Failure, GrantId, RefreshToken, Revision};
 
 use crate::client_auth::{self, AuthenticatedClient, ClientAuthError, PresentedClient};
 use crate::context::Context;
 use crate::log::Unconfirmed;
+use crate::operations::grants;
 
 /// Who may revoke.
 pub enum Authority {
@@ -75,7 +76,8 @@ impl Failure for RevokeError {
     }
 }
 
-/// Revokes a token, and returns the revision at which it is inactive everywhere.
+/// Revokes a token, and returns the revision at which it is inactive everywhere. A refresh token takes its grant along: every refresh
+/// token and every access token of it (RFC 7009 section 2.1). What kind it is shows in the token itself; a hint is not needed.
 ///
 /// A token that this server did not sign is nothing to revoke (RFC 7009 section 2.2): it is inactive already, and the revision is
 /// the one the issuer stands at. An expired one is written all the same, since whether it has expired is a matter of clocks.
@@ -87,6 +89,9 @@ pub async fn revoke(cx: &Context, authority: Authority, token: &str) -> Result<R
         Authority::Client(presented) => Some(client_auth::authenticate(cx, &presented).await?),
         Authority::Administrator => None,
     };
+    if let Ok(refresh) = token.parse::<RefreshToken>() {
+        return revoke_grant(cx, client.as_ref(), &refresh).await;
+    }
     let Some(event) = revocation(cx, client.as_ref(), token)? else {
         return cx.replica.position().map(|p| p.revision()).ok_or(ClientAuthError::NotReady.into());
     };
@@ -94,6 +99,41 @@ pub async fn revoke(cx: &Context, authority: Authority, token: &str) -> Result<R
     cx.publication.confirm(recorded.revision, cx.policy.confirm_within).await?;
     tracing::info!(revision = %recorded.revision, "token revoked");
     Ok(recorded.revision)
+}
+
+/// Ends a refresh token's grant. One that was spent before does so too: its holder wants to be rid of all of it.
+async fn revoke_grant(
+    cx: &Context,
+    client: Option<&AuthenticatedClient>,
+    token: &RefreshToken,
+) -> Result<Revision, RevokeError> {
+    let nothing = || cx.replica.position().map(|p| p.revision()).ok_or(RevokeError::from(ClientAuthError::NotReady));
+    let family = cx.store.families().find(token.grant).await?;
+    let ours = family.as_ref().is_some_and(|family| family.current == token.hash()) || cx.lineage.knows(token);
+    if !ours {
+        return nothing();
+    }
+    let Some(family) = family else {
+        // It is over. Where it was revoked a moment ago, whoever did so may still be waiting: this call waits with them.
+        return ended_before(cx, token.grant).await?.map_or_else(nothing, Ok);
+    };
+    if client.is_some_and(|client| client.client.id != family.client) {
+        return Err(RevokeError::NotYours);
+    }
+    let revision = grants::end(cx, family.grant).await?;
+    cx.publication.confirm(revision, cx.policy.confirm_within).await?;
+    tracing::info!(%revision, grant_id = %family.grant, "grant revoked");
+    Ok(revision)
+}
+
+/// Waits for the revocation of a grant that is over; none where it was never revoked.
+async fn ended_before(cx: &Context, grant: GrantId) -> Result<Option<Revision>, RevokeError> {
+    let about = Event::GrantRevoked { grant, expires: cx.clock.now() }.about();
+    let log = cx.store.log();
+    let Some(fact) = log.fact(&about).await? else { return Ok(None) };
+    let revision = Revision { epoch: log.head().await?.epoch, number: fact.revision };
+    cx.publication.confirm(revision, cx.policy.confirm_within).await?;
+    Ok(Some(revision))
 }
 
 /// What to write for a token; `None` where it is none of this server's.

@@ -73,17 +73,27 @@ impl Form {
     pub fn parse_with(body: &[u8], repeatable: &[&str]) -> Result<Self, FormError> {
         let mut form = Self::default();
         for pair in body.split(|b| *b == b'&').filter(|pair| !pair.is_empty()) {
-            if form.0.len() == MAX_PARAMETERS {
-                return Err(FormError::TooMany);
-            }
             let (name, value) = split(pair);
-            let (name, value) = (decode(name)?, decode(value)?);
-            if form.0.iter().any(|(n, _)| *n == name) && !repeatable.contains(&name.as_str()) {
-                return Err(FormError::Repeated);
-            }
-            form.0.push((name, value));
+            form.push(decode(name)?, decode(value)?, repeatable)?;
         }
         Ok(form)
+    }
+
+    /// Adds a parameter, as long as it may stand there.
+    pub(super) fn push(&mut self, name: String, value: String, repeatable: &[&str]) -> Result<(), FormError> {
+        if self.0.len() == MAX_PARAMETERS {
+            return Err(FormError::TooMany);
+        }
+        if self.0.iter().any(|(n, _)| *n == name) && !repeatable.contains(&name.as_str()) {
+            return Err(FormError::Repeated);
+        }
+        self.0.push((name, value));
+        Ok(())
+    }
+
+    /// Every parameter in its order, those with an empty value too.
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// The value of a parameter; an empty one is absent (RFC 6749 section 3.2).

@@ -136,7 +136,8 @@ fn is_form(headers: &HeaderMap) -> bool {
         && headers.get(header::CONTENT_ENCODING).is_none_or(|e| e.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
-fn is_utf8_parameter(parameter: &str) -> bool {
+/// Whether a parameter of a media type is another than `charset`, or says UTF-8.
+pub(super) fn is_utf8_parameter(parameter: &str) -> bool {
     match parameter.split_once('=') {
         Some((name, value)) if name.trim().eq_ignore_ascii_case("charset") => {
             value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")

@@ -54,7 +54,7 @@ pub fn duration_from_wire(span: Option<prost_types::Duration>, field: &'static s
     let span = span.ok_or(WireError::Unknown(field))?;
     let nanos = u32::try_from(span.nanos).ok().filter(|nanos| *nanos < 1_000_000_000);
     match (u64::try_from(span.seconds), nanos) {
-        (Ok(seconds), Some(nanos)) if span.seconds <= LONGEST_SPAN => Ok(Duration::new(seconds, nanos)),
+        (Ok(seconds), Some(nanos)) if (span.seconds, nanos) <= (LONGEST_SPAN, 0) => Ok(Duration::new(seconds, nanos)),
         _ => Err(WireError::Invalid(field)),
     }
 }
@@ -93,7 +93,12 @@ mod tests {
     fn a_span_is_neither_negative_nor_endless() {
         assert_eq!(duration_from_wire(Some(span(1, 999_999_999)), "d"), Ok(Duration::new(1, 999_999_999)));
         assert_eq!(duration_from_wire(None, "d"), Err(WireError::Unknown("d")));
-        for bad in [span(-1, 0), span(0, -1), span(0, 1_000_000_000), span(LONGEST_SPAN + 1, 0), span(i64::MIN, 0)] {
+        assert_eq!(
+            duration_from_wire(Some(span(LONGEST_SPAN, 0)), "d"),
+            Ok(Duration::from_secs(LONGEST_SPAN.unsigned_abs()))
+        );
+        let long = [span(LONGEST_SPAN, 1), span(LONGEST_SPAN + 1, 0)];
+        for bad in [span(-1, 0), span(0, -1), span(0, 1_000_000_000), span(i64::MIN, 0)].into_iter().chain(long) {
             assert_eq!(duration_from_wire(Some(bad), "d"), Err(WireError::Invalid("d")), "{bad:?}");
         }
         assert_eq!(duration_to_wire(Duration::MAX), span(LONGEST_SPAN, 0));
