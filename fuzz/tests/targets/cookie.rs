@@ -42,8 +42,8 @@ fn property(input: &[u8]) -> bool {
 fn assert_settable(name: &str, value: &str) {
     let cookie = SetCookie { name, value, secure: true, max_age: None, path: "/" };
     let set = cookie.header_value().expect("what was read can be set");
-    let sent = set.to_str().expect("ASCII").split(';').next().unwrap_or_default();
-    let headers: HeaderMap = [(header::COOKIE, sent.parse().expect("a header"))].into_iter().collect();
+    let pair = set.to_str().expect("ASCII").split(';').next().unwrap_or_default();
+    let headers: HeaderMap = [(header::COOKIE, pair.parse().expect("a header"))].into_iter().collect();
     assert_eq!(Cookies::from_headers(&headers).value(name), Some(value));
 }
 

@@ -15,6 +15,9 @@ use super::request::{MAX_BODY, is_utf8_parameter};
 /// The longest boundary, in bytes (RFC 2046 section 5.1.1).
 const MAX_BOUNDARY: usize = 70;
 
+/// How many headers a part may have. Three of them mean something.
+const MAX_HEADERS: usize = 16;
+
 /// Why a body is not a multipart form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MultipartError {
@@ -132,10 +135,10 @@ impl<'a> Headers<'a> {
     fn read(lines: &'a [u8]) -> Result<Self, MultipartError> {
         let text = str::from_utf8(lines).map_err(|_| MultipartError::Headers)?;
         let mut headers = Self::default();
-        for line in text.split("\r\n") {
+        for (count, line) in text.split("\r\n").enumerate() {
             let (name, value) = line.split_once(':').ok_or(MultipartError::Headers)?;
             let well_formed = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
-            if !well_formed || value.chars().any(|c| c.is_control() && c != '\t') {
+            if count == MAX_HEADERS || !well_formed || value.chars().any(|c| c.is_control() && c != '\t') {
                 return Err(MultipartError::Headers);
             }
             let place = match name.to_ascii_lowercase().as_str() {

@@ -4,8 +4,9 @@ const TYPE: &str = "multipart/form-data; boundary=B";
 
 /// A body of parts, each a block of headers and a value.
 fn body(parts: &[(&str, &str)]) -> String {
-    let parts: String = parts.iter().map(|(headers, value)| format!("--B\r\n{headers}\r\n\r\n{value}\r\n")).collect();
-    parts + "--B--\r\n"
+    let parts: Vec<String> =
+        parts.iter().map(|(headers, value)| format!("--B\r\n{headers}\r\n\r\n{value}\r\n")).collect();
+    parts.concat() + "--B--\r\n"
 }
 
 fn named(name: &str) -> String {
@@ -155,6 +156,10 @@ fn values_are_utf8_and_everything_is_bounded() {
 
     let long = body(&[(&named("a"), &"x".repeat(MAX_BODY))]);
     assert_eq!(read(&long).err(), Some(MultipartError::TooLarge));
+
+    let headers = named("a") + &"\r\nX: y".repeat(MAX_HEADERS);
+    assert_eq!(refusal(&headers), Some(MultipartError::Headers));
+    assert_eq!(refusal(&headers[..headers.len() - 6]), None);
 
     let parts: Vec<(String, &str)> = (0..129).map(|n| (named(&format!("p{n}")), "1")).collect();
     let parts: Vec<(&str, &str)> = parts.iter().map(|(headers, value)| (headers.as_str(), *value)).collect();
