@@ -10,10 +10,11 @@ pub(crate) mod users;
 
 pub use error::{ParameterError, TokenError};
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use tessera_store::Client;
-use tessera_types::{Audience, Failure, GrantType, ScopeSet};
+use tessera_types::{Audience, Failure, GrantType, PresentedSecret, ScopeSet};
 
 use crate::client_auth::{self, AuthenticatedClient, ClientAuthError, PresentedClient};
 use crate::context::{Context, Policy};
@@ -68,6 +69,43 @@ impl std::fmt::Debug for PresentedRefreshToken {
 }
 
 impl GrantRequest {
+    /// The password grant, from its parameters as sent; empty ones are absent.
+    ///
+    /// # Errors
+    /// `Missing`.
+    pub fn password(
+        username: Option<String>,
+        password: Option<String>,
+        from: Option<IpAddr>,
+    ) -> Result<Self, ParameterError> {
+        let identifier = username.ok_or(ParameterError::Missing("username"))?;
+        let password = password.ok_or(ParameterError::Missing("password"))?;
+        // One that is too long is nobody's; it is refused as any wrong one is.
+        let password = PresentedSecret::new(password).unwrap_or_else(PresentedSecret::nobodys);
+        Ok(Self::Password(PresentedUser { identifier, password, from }))
+    }
+
+    /// The refresh token grant, likewise.
+    ///
+    /// # Errors
+    /// `Missing`.
+    pub fn refresh_token(token: Option<String>) -> Result<Self, ParameterError> {
+        token.map(PresentedRefreshToken).map(Self::RefreshToken).ok_or(ParameterError::Missing("refresh_token"))
+    }
+
+    /// The authorization code grant, likewise.
+    ///
+    /// # Errors
+    /// `Missing`.
+    pub fn authorization_code(
+        code: Option<String>,
+        redirect_uri: Option<String>,
+        verifier: Option<String>,
+    ) -> Result<Self, ParameterError> {
+        let code = code.ok_or(ParameterError::Missing("code"))?;
+        Ok(Self::AuthorizationCode(Redemption { code, redirect_uri, verifier }))
+    }
+
     /// The grant's type.
     #[must_use]
     pub const fn grant_type(&self) -> GrantType {

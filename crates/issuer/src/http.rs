@@ -14,7 +14,7 @@ use crate::context::Context;
 
 /// Every route, at the root and, where the issuer URL has a path, below it.
 pub(crate) fn router(cx: &Context, introspection_endpoint: Option<String>) -> Router {
-    let document = metadata::Document::new(&cx.policy.issuer_url, introspection_endpoint);
+    let document = metadata::Document::new(&cx.policy, introspection_endpoint);
     let path = issuer_path(&cx.policy.issuer_url).to_owned();
     let endpoints = Router::new()
         .route("/oauth2/token", post(token::handle))

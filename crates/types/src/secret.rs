@@ -42,6 +42,13 @@ impl PresentedSecret {
         (!secret.0.is_empty() && secret.0.len() <= Self::MAX_LEN).then_some(secret)
     }
 
+    /// What stands for a secret that is too long to be anybody's: held against a hash, it takes as long, and is never right, for no
+    /// secret that is set may have a NUL.
+    #[must_use]
+    pub fn nobodys() -> Self {
+        Self("\0".to_owned())
+    }
+
     /// Makes a new secret: `tsk_`, 256 random bits, a checksum; all URL-safe.
     #[must_use]
     pub fn generate(random: &dyn Randomness) -> Self {

@@ -15,8 +15,8 @@ use crate::context::Context;
 use crate::operations::grants;
 use crate::standing::{self, Owners};
 
-/// What a client presents.
-#[derive(Clone, Debug)]
+/// What a client presents. Not shown.
+#[derive(Clone)]
 pub struct Redemption {
     /// The code, as sent.
     pub code: String,
@@ -24,6 +24,12 @@ pub struct Redemption {
     pub redirect_uri: Option<String>,
     /// The verifier, as sent.
     pub verifier: Option<String>,
+}
+
+impl std::fmt::Debug for Redemption {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Redemption").field("redirect_uri", &self.redirect_uri).finish_non_exhaustive()
+    }
 }
 
 /// Why a code is refused.

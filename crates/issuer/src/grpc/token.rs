@@ -1,5 +1,7 @@
 //! `tessera.oauth.v1.TokenService`.
 
+use std::net::IpAddr;
+
 use tessera_api::oauth::v1::issue_token_request::Grant;
 use tessera_api::oauth::v1::token_service_server::TokenService;
 use tessera_api::oauth::v1::{IssueTokenRequest, IssueTokenResponse, RevokeTokenRequest, RevokeTokenResponse};
@@ -26,6 +28,7 @@ impl TokenService for Tokens {
             token_type: "Bearer".to_owned(),
             expires_in: Some(wire::duration(minted.expires_in)),
             scope: minted.scopes.to_string(),
+            refresh_token: minted.refresh_token.map(|token| token.to_string()).unwrap_or_default(),
         }))
     }
 
@@ -58,13 +61,25 @@ impl Tokens {
 fn token_request(request: Request<IssueTokenRequest>) -> Result<TokenRequest, Status> {
     let client = access::presented(&request, &request.get_ref().client_id, &request.get_ref().client_secret)?;
     let message = request.into_inner();
-    let grant = match message.grant {
-        Some(Grant::ClientCredentials(_)) => GrantRequest::ClientCredentials,
-        None => return Err(access::refused(&ParameterError::GrantTypeMissing)),
-    };
+    let grant = grant(message.grant, client.from).map_err(|error| access::refused(&error))?;
     let scopes: Result<ScopeSet, _> = message.scopes.iter().map(|scope| scope.parse::<Scope>()).collect();
     let scopes = scopes.map_err(|_| access::refused(&ParameterError::Scope))?;
     let audience = Some(message.audience).filter(|text| !text.is_empty()).map(|text| text.parse());
     let audience = audience.transpose().map_err(|_| access::refused(&ParameterError::Audience))?;
     Ok(TokenRequest { client, grant, scopes, audience })
+}
+
+fn grant(wire: Option<Grant>, from: Option<IpAddr>) -> Result<GrantRequest, ParameterError> {
+    let given = |text: String| Some(text).filter(|text| !text.is_empty());
+    match wire {
+        None => Err(ParameterError::GrantTypeMissing),
+        Some(Grant::ClientCredentials(_)) => Ok(GrantRequest::ClientCredentials),
+        Some(Grant::Password(password)) => {
+            GrantRequest::password(given(password.username), given(password.password), from)
+        }
+        Some(Grant::RefreshToken(refresh)) => GrantRequest::refresh_token(given(refresh.refresh_token)),
+        Some(Grant::AuthorizationCode(code)) => {
+            GrantRequest::authorization_code(given(code.code), given(code.redirect_uri), given(code.code_verifier))
+        }
+    }
 }

@@ -5,11 +5,11 @@ use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
-use tessera_types::ErrorCode;
+use tessera_types::{ErrorCode, pkce};
 
 use super::client;
 use crate::client_auth::AuthMethod;
-use crate::context::Context;
+use crate::context::{Context, Policy};
 use crate::grants;
 use crate::operations::keys;
 
@@ -23,11 +23,16 @@ const CACHE: HeaderValue = HeaderValue::from_static("public, max-age=60");
 #[derive(Clone, Serialize)]
 pub(super) struct Document {
     issuer: String,
+    authorization_endpoint: String,
     token_endpoint: String,
     revocation_endpoint: String,
     introspection_endpoint: String,
     jwks_uri: String,
     response_types_supported: &'static [&'static str],
+    response_modes_supported: &'static [&'static str],
+    code_challenge_methods_supported: &'static [&'static str],
+    authorization_response_iss_parameter_supported: bool,
+    ui_locales_supported: &'static [&'static str],
     grant_types_supported: Vec<&'static str>,
     token_endpoint_auth_methods_supported: &'static [&'static str],
     revocation_endpoint_auth_methods_supported: &'static [&'static str],
@@ -38,16 +43,22 @@ const CLIENT_METHODS: &[&str] = &[AuthMethod::Basic.as_str(), AuthMethod::Post.a
 const RESOURCE_SERVER_METHODS: &[&str] = &[AuthMethod::Basic.as_str(), AuthMethod::Post.as_str()];
 
 impl Document {
-    pub(super) fn new(issuer: &str, introspection_endpoint: Option<String>) -> Self {
+    pub(super) fn new(policy: &Policy, introspection_endpoint: Option<String>) -> Self {
+        let issuer = policy.issuer_url.as_str();
         let base = issuer.trim_end_matches('/');
         Self {
             issuer: issuer.to_owned(),
+            authorization_endpoint: format!("{base}/oauth2/authorize"),
             token_endpoint: format!("{base}/oauth2/token"),
             revocation_endpoint: format!("{base}/oauth2/revoke"),
             introspection_endpoint: introspection_endpoint.unwrap_or_else(|| format!("{base}/oauth2/introspect")),
             jwks_uri: format!("{base}/oauth2/jwks"),
-            response_types_supported: &[],
-            grant_types_supported: grants::SUPPORTED.iter().map(|grant| grant.as_str()).collect(),
+            response_types_supported: &["code"],
+            response_modes_supported: &["query"],
+            code_challenge_methods_supported: &[pkce::METHOD],
+            authorization_response_iss_parameter_supported: true,
+            ui_locales_supported: &["en", "fr"],
+            grant_types_supported: grants::supported(policy).iter().map(|grant| grant.as_str()).collect(),
             token_endpoint_auth_methods_supported: CLIENT_METHODS,
             revocation_endpoint_auth_methods_supported: CLIENT_METHODS,
             introspection_endpoint_auth_methods_supported: RESOURCE_SERVER_METHODS,

@@ -1,5 +1,7 @@
 //! `POST /oauth2/token` (RFC 6749 section 3.2).
 
+use std::net::IpAddr;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
@@ -21,6 +23,8 @@ struct TokenAnswer {
     access_token: String,
     token_type: &'static str,
     expires_in: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<String>,
     scope: String,
 }
 
@@ -44,15 +48,23 @@ async fn answer(cx: &Context, request: Request<Body>) -> Result<Minted, Response
 
 fn token_request(client: PresentedClient, form: &mut Form) -> Result<TokenRequest, ParameterError> {
     let grant_type = form.take("grant_type").ok_or(ParameterError::GrantTypeMissing)?;
-    let grant = match grant_type.parse() {
-        Ok(GrantType::ClientCredentials) => GrantRequest::ClientCredentials,
-        _ => return Err(ParameterError::GrantTypeUnsupported),
-    };
+    let grant = grant(&grant_type, form, client.from)?;
     let scopes = match form.take("scope") {
         Some(text) => text.parse().map_err(|_| ParameterError::Scope)?,
         None => ScopeSet::empty(),
     };
     Ok(TokenRequest { client, grant, scopes, audience: audience(form)? })
+}
+
+fn grant(grant_type: &str, form: &mut Form, from: Option<IpAddr>) -> Result<GrantRequest, ParameterError> {
+    match grant_type.parse().map_err(|_| ParameterError::GrantTypeUnsupported)? {
+        GrantType::ClientCredentials => Ok(GrantRequest::ClientCredentials),
+        GrantType::Password => GrantRequest::password(form.take("username"), form.take("password"), from),
+        GrantType::RefreshToken => GrantRequest::refresh_token(form.take("refresh_token")),
+        GrantType::AuthorizationCode => {
+            GrantRequest::authorization_code(form.take("code"), form.take("redirect_uri"), form.take("code_verifier"))
+        }
+    }
 }
 
 /// `resource` (RFC 8707: an absolute URI) or `audience`.
@@ -84,6 +96,7 @@ fn success(minted: Minted) -> Response {
         access_token: minted.access_token,
         token_type: "Bearer",
         expires_in: minted.expires_in.as_secs(),
+        refresh_token: minted.refresh_token.map(|token| token.to_string()),
         scope: minted.scopes.to_string(),
     })
     .into_response();

@@ -14,7 +14,7 @@ pub use request::Asked;
 
 use std::time::Duration;
 
-use tessera_store::{AuthorizationCodeRecord, AuthorizationRequest, Client, Consent, StoreError, User};
+use tessera_store::{AuthorizationCodeRecord, AuthorizationRequest, Client, Consent, User};
 use tessera_types::{AuthorizationCode, GrantId, RequestToken, Revision, ScopeSet, SessionToken, UserId};
 
 use self::answer::Answer;
@@ -156,6 +156,6 @@ async fn grant(cx: &Context, pending: &Pending, user: &User, rev: Revision) -> R
 async fn take(cx: &Context, token: &RequestToken) -> Result<(), DecideError> {
     let tx = cx.store.begin().await?;
     let there = tx.authorizations().take_request(token.hash()).await?;
-    tx.commit().await.map_err(StoreError::into)?;
+    tx.commit().await?;
     if there { Ok(()) } else { Err(DecideError::Gone) }
 }

@@ -7,7 +7,7 @@ use tessera_types::{Email, ErrorCode, Failure, PasswordHash, PresentedSecret, Us
 const NAME_MAX: usize = 255;
 
 /// The shortest password, in bytes (NIST SP 800-63B section 3.1.1.2).
-pub const PASSWORD_MIN: usize = 8;
+pub(super) const PASSWORD_MIN: usize = 8;
 
 /// A user to register.
 #[derive(Clone, Debug)]
@@ -68,7 +68,7 @@ impl Failure for UserDraftError {
     fn advice(&self) -> &'static str {
         match self {
             Self::Name => "A name has at most 255 characters, none of them a control character.",
-            Self::Password => "A password has 8 to 1024 bytes.",
+            Self::Password => "A password has 8 to 1024 bytes, none of them a NUL.",
         }
     }
 
@@ -101,7 +101,8 @@ pub(super) fn name(text: String) -> Result<String, UserDraftError> {
     if well_formed { Ok(text) } else { Err(UserDraftError::Name) }
 }
 
-/// A password within bounds. What is too long is no [`PresentedSecret`].
+/// A password within bounds. What is too long is no [`PresentedSecret`]; a NUL stands for what never is one.
 pub(super) fn check_password(password: &PresentedSecret) -> Result<(), UserDraftError> {
-    if password.expose().len() < PASSWORD_MIN { Err(UserDraftError::Password) } else { Ok(()) }
+    let text = password.expose();
+    if text.len() < PASSWORD_MIN || text.contains('\0') { Err(UserDraftError::Password) } else { Ok(()) }
 }
