@@ -3,6 +3,7 @@
 mod client;
 mod introspect;
 mod metadata;
+pub mod pages;
 mod revoke;
 mod token;
 
