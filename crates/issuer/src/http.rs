@@ -1,17 +1,24 @@
 //! The HTTP side: the RFC's form endpoints and documents, in front of the same operations as gRPC.
 
+mod account;
+mod authorize;
 mod client;
+mod consent;
+mod flow;
 mod introspect;
+mod login;
 mod metadata;
 pub mod pages;
 mod revoke;
 mod token;
+mod visitor;
 
 use axum::Router;
 use axum::routing::{get, post};
 use tessera_kit::http::error;
 
 use crate::context::Context;
+use pages::paths;
 
 /// Every route, at the root and, where the issuer URL has a path, below it.
 pub(crate) fn router(cx: &Context, introspection_endpoint: Option<String>) -> Router {
@@ -21,7 +28,8 @@ pub(crate) fn router(cx: &Context, introspection_endpoint: Option<String>) -> Ro
         .route("/oauth2/token", post(token::handle))
         .route("/oauth2/revoke", post(revoke::handle))
         .route("/oauth2/introspect", post(introspect::handle))
-        .route("/oauth2/jwks", get(metadata::jwks));
+        .route("/oauth2/jwks", get(metadata::jwks))
+        .merge(pages());
     let well_known = get(move || {
         let document = document.clone();
         async move { document.response() }
@@ -32,6 +40,20 @@ pub(crate) fn router(cx: &Context, introspection_endpoint: Option<String>) -> Ro
         router = router.nest(&path, endpoints).route(&format!("{}{path}", metadata::WELL_KNOWN), well_known);
     }
     error::with_fallbacks(router).with_state(cx.clone())
+}
+
+/// What a person's browser asks for.
+fn pages() -> Router<Context> {
+    Router::new()
+        .route("/oauth2/authorize", get(authorize::handle))
+        .route(paths::LOGIN, get(login::show).post(login::submit))
+        .route(paths::LOGOUT, post(login::leave))
+        .route(paths::CONSENT, get(consent::show).post(consent::submit))
+        .route(paths::ACCOUNT, get(account::show))
+        .route(paths::REMOVE_APP, post(account::remove_app))
+        .route(paths::END_SESSION, post(account::end_session))
+        .route(paths::END_OTHER_SESSIONS, post(account::end_other_sessions))
+        .merge(pages::assets::routes())
 }
 
 /// The path of the issuer URL, without a slash at its end; empty where there is none.

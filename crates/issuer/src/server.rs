@@ -10,6 +10,7 @@ use arc_swap::ArcSwapOption;
 use tessera_api::admin::v1::client_service_server::ClientServiceServer;
 use tessera_api::admin::v1::key_service_server::KeyServiceServer;
 use tessera_api::admin::v1::scope_service_server::ScopeServiceServer;
+use tessera_api::oauth::v1::authorization_service_server::AuthorizationServiceServer;
 use tessera_api::oauth::v1::token_service_server::TokenServiceServer;
 use tessera_api::sync::v1::sync_service_server::SyncServiceServer;
 use tessera_check::{Checker, CheckerOptions};
@@ -47,6 +48,7 @@ const READINESS: Duration = Duration::from_secs(1);
 /// The gRPC services, by their full names.
 const SERVICES: &[&str] = &[
     "tessera.oauth.v1.TokenService",
+    "tessera.oauth.v1.AuthorizationService",
     "tessera.admin.v1.ClientService",
     "tessera.admin.v1.ScopeService",
     "tessera.admin.v1.KeyService",
@@ -244,6 +246,9 @@ async fn routes(cx: &Context, health: &Health, stop: &Stop) -> Result<Routes, St
     let routes = Routes::default()
         .add_service(health.grpc_service(SERVICES).await)
         .add_service(TokenServiceServer::new(grpc::Tokens(cx.clone())).max_decoding_message_size(MAX_MESSAGE))
+        .add_service(
+            AuthorizationServiceServer::new(grpc::Authorizations(cx.clone())).max_decoding_message_size(MAX_MESSAGE),
+        )
         .add_service(
             ClientServiceServer::new(grpc::ClientAdministration(cx.clone())).max_decoding_message_size(4 * MAX_MESSAGE),
         )

@@ -9,11 +9,10 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
 
 const POLICY_ALONE: HeaderValue = HeaderValue::from_static(POLICY);
 
-const FIXED: [(HeaderName, HeaderValue); 5] = [
+const FIXED: [(HeaderName, HeaderValue); 4] = [
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
     (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-    (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
     (
         HeaderName::from_static("permissions-policy"),
         HeaderValue::from_static("camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()"),
@@ -141,7 +140,6 @@ mod tests {
             ("x-frame-options", "DENY"),
             ("referrer-policy", "no-referrer"),
             ("x-content-type-options", "nosniff"),
-            ("cross-origin-opener-policy", "same-origin"),
             ("content-security-policy", POLICY),
         ] {
             assert_eq!(headers.get(name).and_then(|value| value.to_str().ok()), Some(value), "{name}");
