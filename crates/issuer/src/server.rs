@@ -210,7 +210,8 @@ pub async fn start(config: Config, deps: Deps, options: StartOptions) -> Result<
     let stop = Stop::new();
     let serving = Options { stop: stop.clone(), random: Arc::clone(&deps.random) };
     let routes = routes(&cx, &health, &stop).await?;
-    let http = http_server.serve_http(http::router(&cx, checked.introspection_endpoint), &serving)?;
+    let http =
+        http_server.serve_http(http::router(&cx, checked.introspection_endpoint, &config.cors.origins), &serving)?;
     let grpc = grpc_server.serve_grpc(routes, &serving)?;
     let ops = ops_server.serve_http(ops::router(health.clone(), metrics), &serving)?;
     tracing::info!(issuer = %cx.policy.issuer_url, http = %http.addr(), grpc = %grpc.addr(), ops = %ops.addr(), "issuer started");
