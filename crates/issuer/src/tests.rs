@@ -4,6 +4,7 @@ mod authentication;
 mod clients;
 mod failures;
 mod revocation;
+mod users;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,6 +54,7 @@ impl TestIssuer {
         config.database.url = url;
         // The smallest key to make: these tests are not about it.
         config.tokens.signing_alg = "EdDSA".to_owned();
+        config.tokens.password_grant = true;
         let clock = Arc::new(MockClock::default());
         let running = Self::run(&config, &clock, 7).await;
         Some(Self { running, clock, config, folder })
