@@ -11,6 +11,7 @@ use tessera_api::admin::v1::client_service_server::ClientServiceServer;
 use tessera_api::admin::v1::key_service_server::KeyServiceServer;
 use tessera_api::admin::v1::scope_service_server::ScopeServiceServer;
 use tessera_api::oauth::v1::authorization_service_server::AuthorizationServiceServer;
+use tessera_api::admin::v1::user_service_server::UserServiceServer;
 use tessera_api::oauth::v1::token_service_server::TokenServiceServer;
 use tessera_api::sync::v1::sync_service_server::SyncServiceServer;
 use tessera_check::{Checker, CheckerOptions};
@@ -50,6 +51,7 @@ const SERVICES: &[&str] = &[
     "tessera.oauth.v1.TokenService",
     "tessera.oauth.v1.AuthorizationService",
     "tessera.admin.v1.ClientService",
+    "tessera.admin.v1.UserService",
     "tessera.admin.v1.ScopeService",
     "tessera.admin.v1.KeyService",
     "tessera.sync.v1.SyncService",
@@ -255,6 +257,9 @@ async fn routes(cx: &Context, health: &Health, stop: &Stop) -> Result<Routes, St
         )
         .add_service(
             ScopeServiceServer::new(grpc::ScopeAdministration(cx.clone())).max_decoding_message_size(MAX_MESSAGE),
+        )
+        .add_service(
+            UserServiceServer::new(grpc::UserAdministration(cx.clone())).max_decoding_message_size(MAX_MESSAGE),
         )
         .add_service(KeyServiceServer::new(grpc::KeyAdministration(cx.clone())).max_decoding_message_size(MAX_MESSAGE))
         .add_service(

@@ -7,6 +7,7 @@ mod failures;
 mod people;
 mod refreshing;
 mod revocation;
+mod users;
 
 use std::sync::Arc;
 use std::time::Duration;
