@@ -27,6 +27,8 @@ pub struct Config {
     pub introspection: Introspection,
     /// `[sync]`.
     pub sync: Sync,
+    /// `[cleanup]`.
+    pub cleanup: Cleanup,
     /// `[limits]`.
     pub limits: Limits,
     /// `[log]`.
@@ -92,6 +94,19 @@ pub struct Sync {
     pub confirm_within: Duration,
 }
 
+/// `[cleanup]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Cleanup {
+    /// How often what is over is deleted: 1 s to 1 h.
+    #[serde(with = "tessera_kit::config::duration")]
+    pub interval: Duration,
+    /// How many rows one transaction deletes at most: 1 to 10000.
+    pub batch: u64,
+    /// How many of the log's newest entries are kept: 1000 to 1000000000. An introspector that is further behind gets a snapshot.
+    pub keep_log: u64,
+}
+
 /// `[limits]`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -114,6 +129,7 @@ impl Default for Config {
             tokens: Tokens::default(),
             introspection: Introspection::default(),
             sync: Sync::default(),
+            cleanup: Cleanup::default(),
             limits: Limits::default(),
             log: Log::default(),
         }
@@ -145,6 +161,12 @@ impl Default for Introspection {
 impl Default for Sync {
     fn default() -> Self {
         Self { confirm_within: Duration::from_secs(8) }
+    }
+}
+
+impl Default for Cleanup {
+    fn default() -> Self {
+        Self { interval: Duration::from_mins(1), batch: 1000, keep_log: 100_000 }
     }
 }
 
@@ -216,6 +238,15 @@ impl Config {
         }
         if self.sync.confirm_within.is_zero() || self.sync.confirm_within > Duration::from_secs(300) {
             wrong("sync.confirm_within", "more than 0s, at most 5m");
+        }
+        if self.cleanup.interval < Duration::from_secs(1) || self.cleanup.interval > Duration::from_hours(1) {
+            wrong("cleanup.interval", "1s to 1h");
+        }
+        if !(1..=10_000).contains(&self.cleanup.batch) {
+            wrong("cleanup.batch", "1 to 10000");
+        }
+        if !(1000..=1_000_000_000).contains(&self.cleanup.keep_log) {
+            wrong("cleanup.keep_log", "1000 to 1000000000");
         }
         let endpoint = Some(self.introspection.endpoint.clone()).filter(|url| !url.is_empty());
         if endpoint.as_ref().is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
@@ -313,9 +344,12 @@ mod tests {
         config.tokens.access_ttl = Duration::ZERO;
         config.tokens.signing_alg = "HS256".to_owned();
         config.introspection.audience = "two words".to_owned();
-        let errors = config.check().err().expect("four mistakes");
+        config.cleanup = Cleanup { interval: Duration::from_millis(10), batch: 0, keep_log: 999 };
+        let errors = config.check().err().expect("seven mistakes");
         let keys: Vec<&str> = errors.0.iter().map(|error| error.key.as_str()).collect();
-        assert_eq!(keys, ["issuer_url", "tokens.access_ttl", "tokens.signing_alg", "introspection.audience"]);
+        let cleanup = ["cleanup.interval", "cleanup.batch", "cleanup.keep_log"];
+        let before = ["issuer_url", "tokens.access_ttl"];
+        assert_eq!(keys, [&before[..], &cleanup, &["tokens.signing_alg", "introspection.audience"]].concat());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub mod authorize;
 pub mod clients;
+pub mod housekeeping;
 pub mod introspect;
 pub mod keys;
 pub mod revoke;

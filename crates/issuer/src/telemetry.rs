@@ -1,6 +1,6 @@
 //! The issuer's metrics, by kept handles.
 
-use metrics::{Counter, Histogram};
+use metrics::{Counter, Gauge, Histogram};
 use tessera_kit::metrics::Metrics;
 use tessera_types::{ErrorCode, GrantType};
 
@@ -9,9 +9,11 @@ use crate::client_auth::AuthMethod;
 /// The handles.
 #[derive(Clone)]
 pub struct Telemetry {
-    metrics: Metrics,
+    pub(crate) metrics: Metrics,
     /// How long revocations waited for everybody.
     pub barrier: Histogram,
+    /// Whether the floor has stopped, for want of a clock to believe.
+    pub floor_stopped: Gauge,
 }
 
 impl Telemetry {
@@ -23,7 +25,12 @@ impl Telemetry {
             "How long a change waited until every introspector had confirmed it.",
             &[],
         );
-        Self { metrics, barrier }
+        let floor_stopped = metrics.gauge(
+            "tessera_floor_stopped",
+            "1 where the clocks jumped or differ, so that nothing is deleted by them until a restart.",
+            &[],
+        );
+        Self { metrics, barrier, floor_stopped }
     }
 
     /// Counts a token request; `None` is success.
@@ -38,6 +45,12 @@ impl Telemetry {
         let labels = &[("method", method.as_str())];
         self.counter("tessera_client_auth_failures_total", "Failed client authentications by method.", labels)
             .increment(1);
+    }
+
+    /// Counts what housekeeping deleted.
+    pub fn cleaned(&self, kind: &'static str, deleted: u64) {
+        self.counter("tessera_cleanup_deleted_total", "Rows that housekeeping deleted, by kind.", &[("kind", kind)])
+            .increment(deleted);
     }
 
     fn counter(&self, name: &'static str, help: &'static str, labels: &[(&'static str, &'static str)]) -> Counter {

@@ -3,6 +3,7 @@
 mod authentication;
 mod clients;
 mod failures;
+mod housekeeping;
 mod revocation;
 
 use std::sync::Arc;

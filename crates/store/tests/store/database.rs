@@ -86,7 +86,7 @@ async fn going_down_to_the_release_before_and_up_again_loses_nothing_of_its_tabl
         assert_eq!(found, Some((client("a"), vec![secret(1, Some(5))])));
         assert_eq!(f.db.scopes().list(None, 10).await.expect("lists"), [scope("a")]);
         assert_eq!(f.db.keys().list().await.expect("lists"), [key("k", KeyState::Active)]);
-        assert_eq!(f.db.holders().list().await.expect("lists"), [holder.clone()]);
+        assert_eq!(f.db.holders().list().await.expect("lists"), std::slice::from_ref(&holder));
         assert_eq!(f.db.log().snapshot().await.expect("reads"), before);
     }
     assert_eq!(
