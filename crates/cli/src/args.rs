@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use tessera_types::{ClaimsProfile, GrantType};
 
 use crate::commands::{
-    client, completion, context, db, dev, health, init, introspect, key, scope, token, try_pair, version,
+    client, completion, context, db, dev, health, init, introspect, key, scope, token, try_pair, user, version,
 };
 use crate::output::Format;
 use crate::seconds;
@@ -90,6 +90,8 @@ pub enum Command {
     Db(db::Db),
     /// Register, change and remove clients.
     Client(client::Client),
+    /// Register, change and remove users.
+    User(user::User),
     /// Register, change and remove scopes.
     Scope(scope::Scope),
     /// See the signing keys.

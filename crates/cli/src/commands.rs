@@ -12,6 +12,7 @@ pub mod key;
 pub mod scope;
 pub mod token;
 pub mod try_pair;
+pub mod user;
 pub mod version;
 
 use serde::Serialize;
@@ -32,6 +33,7 @@ pub async fn run(command: Command, app: &mut App<'_>) -> Result<Exit, Problem> {
         Command::Init(command) => command.run(app).await,
         Command::Db(command) => command.run(app).await,
         Command::Client(command) => command.run(app).await,
+        Command::User(command) => command.run(app).await,
         Command::Scope(command) => command.run(app).await,
         Command::Key(command) => command.run(app).await,
         Command::Token(command) => command.run(app).await,

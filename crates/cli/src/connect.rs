@@ -6,12 +6,12 @@ use tessera_api::oauth::v1::issue_token_request::Grant;
 use tessera_api::oauth::v1::token_service_client::TokenServiceClient;
 use tessera_api::oauth::v1::{ClientCredentialsGrant, IssueTokenRequest, IssueTokenResponse};
 use tessera_types::scope::reserved;
-use tonic::Request;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint as Transport};
+use tonic::{Code, Request};
 use zeroize::Zeroizing;
 
-use crate::credential::{Credential, sensitive};
+use crate::credential::{Caller, Credential, sensitive};
 use crate::endpoint::Endpoint;
 use crate::local::chain;
 use crate::problem::{Exit, Problem};
@@ -77,6 +77,34 @@ pub async fn client_credentials(
     let message = IssueTokenRequest { scopes, audience, grant, ..IssueTokenRequest::default() };
     let answer = TokenServiceClient::new(channel).issue_token(request(message, credential.basic()?, timeout)).await?;
     Ok(answer.into_inner())
+}
+
+/// Runs a grant for a client that may have no secret.
+///
+/// # Errors
+/// What the issuer says.
+pub async fn issue(
+    channel: Channel,
+    caller: &Caller,
+    message: IssueTokenRequest,
+    timeout: Duration,
+) -> Result<IssueTokenResponse, Problem> {
+    let request = match caller.credential() {
+        Some(credential) => request(message, credential.basic()?, timeout),
+        None => {
+            let mut named = Request::new(IssueTokenRequest { client_id: caller.client_id.to_string(), ..message });
+            named.set_timeout(timeout);
+            named
+        }
+    };
+    match TokenServiceClient::new(channel).issue_token(request).await {
+        Ok(answer) => Ok(answer.into_inner()),
+        Err(status) if status.code() == Code::Unauthenticated && caller.secret.is_none() => {
+            let hint = "the client was named without a secret: if it has one, pass --secret-stdin or --secret-file";
+            Err(Problem::from(status).hint(hint))
+        }
+        Err(status) => Err(status.into()),
+    }
 }
 
 /// What an administrator is about to do.

@@ -22,6 +22,24 @@ pub struct Credential {
     pub secret: PresentedSecret,
 }
 
+/// A client as which a user's tokens are asked for: one on a person's device has no secret (RFC 6749 section 2.1).
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The client's id.
+    pub client_id: ClientId,
+    /// Its secret, where it has one.
+    pub secret: Option<PresentedSecret>,
+}
+
+impl Caller {
+    /// The client with its secret, where it has one.
+    #[must_use]
+    pub fn credential(&self) -> Option<Credential> {
+        let secret = self.secret.clone()?;
+        Some(Credential { client_id: self.client_id.clone(), secret })
+    }
+}
+
 impl Credential {
     /// The `authorization` value of RFC 6749 section 2.3.1: both halves form-encoded, then Basic. Marked sensitive, so that
     /// nothing prints it.
@@ -43,7 +61,7 @@ pub(crate) fn sensitive(text: &str) -> Result<MetadataValue<Ascii>, Problem> {
 }
 
 /// `application/x-www-form-urlencoded`, one value.
-fn form(text: &str) -> String {
+pub(crate) fn form(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
@@ -90,10 +108,17 @@ impl SecretArgs {
 /// # Errors
 /// Usage, where it cannot be read, is empty, or is too long.
 pub fn from_file(path: &Path) -> Result<PresentedSecret, Problem> {
-    let text = File::open(path).and_then(|mut file| read_short(&mut file)).map_err(|error| {
-        Problem::usage("SECRET_FILE", format!("cannot read the secret in {}: {error}", path.display()))
-    })?;
-    accept(&text, &path.display().to_string())
+    accept(&read_file("secret", path)?, &path.display().to_string())
+}
+
+/// Reads what stands in a file, without the line break it usually ends in.
+///
+/// # Errors
+/// Usage, where it cannot be read.
+pub(crate) fn read_file(what: &str, path: &Path) -> Result<Zeroizing<String>, Problem> {
+    File::open(path).and_then(|mut file| read_short(&mut file)).map_err(|error| {
+        Problem::usage("SECRET_FILE", format!("cannot read the {what} in {}: {error}", path.display()))
+    })
 }
 
 /// Takes a text as a secret.
@@ -101,9 +126,14 @@ pub fn from_file(path: &Path) -> Result<PresentedSecret, Problem> {
 /// # Errors
 /// Usage, where it is empty or too long.
 pub fn accept(text: &str, origin: &str) -> Result<PresentedSecret, Problem> {
+    accept_as("secret", text, origin)
+}
+
+/// As [`accept`], by another name.
+pub(crate) fn accept_as(what: &str, text: &str, origin: &str) -> Result<PresentedSecret, Problem> {
     PresentedSecret::new(text.to_owned()).ok_or_else(|| {
         let most = PresentedSecret::MAX_LEN;
-        Problem::usage("BAD_SECRET", format!("the secret from {origin} is empty or longer than {most} bytes"))
+        Problem::usage("BAD_SECRET", format!("the {what} from {origin} is empty or longer than {most} bytes"))
     })
 }
 

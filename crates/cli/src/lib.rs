@@ -17,6 +17,7 @@ pub mod jwt;
 pub mod local;
 pub mod output;
 pub mod pair;
+pub mod password;
 pub mod problem;
 pub mod seconds;
 pub mod settings;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tessera_introspector::config::{Introspection, Sync};
+use tessera_issuer::config::Tokens;
 use tessera_issuer::operations::setup::Setup;
 use tessera_issuer::operations::setup::administrator::INTROSPECTOR;
 use tessera_issuer::{StartError, StartOptions};
@@ -56,6 +57,7 @@ impl OwnPair {
             issuer_url: plan.issuer_url.clone(),
             data_dir: plan.data_dir,
             listen: if plan.free_ports { Listen::free_ports() } else { Listen::default() },
+            tokens: Tokens { password_grant: true, ..Tokens::default() },
             ..tessera_issuer::Config::default()
         };
         let issuer = tessera_issuer::start(config, deps, StartOptions { fixtures: true })

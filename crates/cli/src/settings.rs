@@ -7,7 +7,7 @@ use tessera_types::{ClientId, PresentedSecret};
 
 use crate::args::Global;
 use crate::contexts::{Context, Contexts};
-use crate::credential::{self, Credential};
+use crate::credential::{self, Caller, Credential};
 use crate::endpoint::Endpoint;
 use crate::environment::Environment;
 use crate::problem::Problem;
@@ -26,21 +26,36 @@ pub enum Fixture {
     Resource,
     /// The service that asks for tokens.
     Service,
+    /// The first-party application.
+    App,
+    /// The web application: public, it has no secret.
+    Web,
 }
 
 impl Fixture {
     /// Its credential.
     ///
     /// # Errors
-    /// Internal; the fixtures are well formed.
+    /// Internal; the fixtures are well formed, and nobody asks for the secret of the one that has none.
     pub fn credential(self) -> Result<Credential, Problem> {
+        self.caller()?.credential().ok_or_else(|| Problem::internal("FIXTURE", "a fixture without a secret"))
+    }
+
+    /// Its id, and its secret where it has one.
+    fn caller(self) -> Result<Caller, Problem> {
         let id = match self {
             Self::Admin => "dev-admin",
             Self::Resource => "demo-resource",
             Self::Service => "demo-service",
+            Self::App => "demo-app",
+            Self::Web => "demo-web",
         };
         let client_id = id.parse().map_err(|_| Problem::internal("FIXTURE", "bad fixture"))?;
-        Ok(Credential { client_id, secret: credential::accept("dev-secret", "the fixtures")? })
+        let secret = match self {
+            Self::Web => None,
+            _ => Some(credential::accept("dev-secret", "the fixtures")?),
+        };
+        Ok(Caller { client_id, secret })
     }
 
     /// Its credential for a server, and only for one on this machine.
@@ -48,8 +63,13 @@ impl Fixture {
     /// # Errors
     /// Denied, where the server is elsewhere: everybody knows the secret.
     pub fn towards(self, server: &Endpoint) -> Result<Credential, Problem> {
+        self.permit(server)?;
+        self.credential()
+    }
+
+    fn permit(self, server: &Endpoint) -> Result<(), Problem> {
         if server.is_loopback() {
-            return self.credential();
+            return Ok(());
         }
         Err(Problem::denied("NO_CREDENTIAL", format!("there is no client to be at {server}"))
             .hint("tessera context add NAME --endpoint URL --client-id ID, or set TESSERA_CLIENT_ID and TESSERA_CLIENT_SECRET_FILE"))
@@ -135,21 +155,31 @@ impl Settings {
     /// # Errors
     /// Usage, where a secret has no client or a client no secret; denied, where there is none at all.
     pub fn credential(&self, flags: &Given, towards: &Endpoint, fixture: Fixture) -> Result<Credential, Problem> {
+        let caller = self.caller(flags, towards, fixture)?;
+        caller.credential().ok_or_else(|| {
+            Problem::usage("NO_SECRET", format!("there is no secret for the client `{}`", caller.client_id)).hint(
+                "pass --secret-stdin or --secret-file, or set TESSERA_CLIENT_SECRET or TESSERA_CLIENT_SECRET_FILE",
+            )
+        })
+    }
+
+    /// As [`Self::credential`], where the client may be one without a secret.
+    ///
+    /// # Errors
+    /// Usage, where a secret has no client; denied, where there is no client at all.
+    pub fn caller(&self, flags: &Given, towards: &Endpoint, fixture: Fixture) -> Result<Caller, Problem> {
         let layers = [flags, &self.from_environment, &self.from_context];
         let Some(client_id) = layers.iter().find_map(|given| given.client_id.clone()) else {
             if layers.iter().any(|given| given.secret.is_some()) {
                 return Err(Problem::usage("SECRET_WITHOUT_CLIENT", "there is a secret, but no client it belongs to")
                     .hint("set TESSERA_CLIENT_ID, pass --client-id, or name a client_id in the context"));
             }
-            return fixture.towards(towards);
+            fixture.permit(towards)?;
+            return fixture.caller();
         };
         let goes_with = |given: &&&Given| given.client_id.as_ref().is_none_or(|id| *id == client_id);
-        match layers.iter().filter(goes_with).find_map(|given| given.secret.clone()) {
-            Some(secret) => Ok(Credential { client_id, secret }),
-            None => Err(Problem::usage("NO_SECRET", format!("there is no secret for the client `{client_id}`")).hint(
-                "pass --secret-stdin or --secret-file, or set TESSERA_CLIENT_SECRET or TESSERA_CLIENT_SECRET_FILE",
-            )),
-        }
+        let secret = layers.iter().filter(goes_with).find_map(|given| given.secret.clone());
+        Ok(Caller { client_id, secret })
     }
 }
 

@@ -25,6 +25,8 @@ pub struct Config {
     pub tokens: Tokens,
     /// `[sessions]`.
     pub sessions: Sessions,
+    /// `[cors]`.
+    pub cors: Cors,
     /// `[introspection]`.
     pub introspection: Introspection,
     /// `[sync]`.
@@ -113,6 +115,14 @@ pub struct Introspection {
     pub endpoint: String,
 }
 
+/// `[cors]`: which sites' scripts may call the endpoints that clients use (the Fetch standard). None by default.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Cors {
+    /// Origins, each as a browser sends it: `https://app.example.com`, with a port where it is not the scheme's own.
+    pub origins: Vec<String>,
+}
+
 /// `[sync]`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default)]
@@ -148,6 +158,7 @@ impl Default for Config {
             secrets: Secrets::default(),
             tokens: Tokens::default(),
             sessions: Sessions::default(),
+            cors: Cors::default(),
             introspection: Introspection::default(),
             sync: Sync::default(),
             limits: Limits::default(),
@@ -288,6 +299,12 @@ impl Config {
                 wrong(key, "0 to 1024");
             }
         }
+        if self.cors.origins.iter().any(|origin| !is_origin(origin)) {
+            wrong(
+                "cors.origins",
+                "origins as browsers send them, for instance https://app.example.com; no path, no *, no null",
+            );
+        }
         let endpoint = Some(self.introspection.endpoint.clone()).filter(|url| !url.is_empty());
         if endpoint.as_ref().is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
             wrong(
@@ -342,6 +359,15 @@ impl Config {
     }
 }
 
+/// An origin in the form browsers send (RFC 6454 section 6.2): scheme, host and port in lower case, and nothing after.
+fn is_origin(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    rest.is_some_and(|rest| {
+        let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.:[]".contains(&b);
+        !rest.is_empty() && rest.bytes().all(good)
+    })
+}
+
 /// RFC 8414 section 2: a URL without query and fragment. Plain http is for loopback and for what stands behind a proxy.
 fn is_issuer_url(url: &str) -> bool {
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
@@ -391,6 +417,18 @@ mod tests {
             keys,
             ["issuer_url", "tokens.access_ttl", "limits.login_checks", "tokens.signing_alg", "introspection.audience"]
         );
+    }
+
+    #[test]
+    fn an_origin_is_scheme_host_and_port() {
+        for good in ["https://app.example", "http://127.0.0.1:3000", "https://[::1]:8443"] {
+            assert!(is_origin(good), "{good}");
+        }
+        for bad in
+            ["", "*", "null", "app.example", "https://", "https://a.example/", "https://A.example", "https://*.a"]
+        {
+            assert!(!is_origin(bad), "{bad}");
+        }
     }
 
     #[test]

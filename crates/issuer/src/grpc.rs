@@ -4,7 +4,11 @@ mod access;
 mod admin_client;
 mod admin_key;
 mod admin_scope;
+<<<<<<< HEAD
 mod authorization;
+=======
+mod admin_user;
+>>>>>>> wt-cli
 mod page;
 mod sync;
 mod token;
@@ -13,6 +17,10 @@ mod wire;
 pub(crate) use admin_client::ClientAdministration;
 pub(crate) use admin_key::KeyAdministration;
 pub(crate) use admin_scope::ScopeAdministration;
+<<<<<<< HEAD
 pub(crate) use authorization::Authorizations;
+=======
+pub(crate) use admin_user::UserAdministration;
+>>>>>>> wt-cli
 pub(crate) use sync::Feed;
 pub(crate) use token::Tokens;

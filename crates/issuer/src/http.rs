@@ -4,6 +4,7 @@ mod account;
 mod authorize;
 mod client;
 mod consent;
+mod cors;
 mod flow;
 mod introspect;
 mod login;
@@ -21,23 +22,26 @@ use crate::context::Context;
 use pages::paths;
 
 /// Every route, at the root and, where the issuer URL has a path, below it.
-pub(crate) fn router(cx: &Context, introspection_endpoint: Option<String>) -> Router {
+pub(crate) fn router(cx: &Context, introspection_endpoint: Option<String>, origins: &[String]) -> Router {
     let document = metadata::Document::new(&cx.policy, introspection_endpoint);
     let path = issuer_path(&cx.policy.issuer_url).to_owned();
-    let endpoints = Router::new()
+    let for_scripts = Router::new()
         .route("/oauth2/token", post(token::handle))
         .route("/oauth2/revoke", post(revoke::handle))
+        .route("/oauth2/jwks", get(metadata::jwks));
+    let endpoints = Router::new()
+        .merge(cors::open_to(for_scripts, origins))
         .route("/oauth2/introspect", post(introspect::handle))
-        .route("/oauth2/jwks", get(metadata::jwks))
         .merge(pages());
     let well_known = get(move || {
         let document = document.clone();
         async move { document.response() }
     });
-    let mut router = endpoints.clone().route(metadata::WELL_KNOWN, well_known.clone());
+    let document = |at: &str| cors::open_to(Router::new().route(at, well_known.clone()), origins);
+    let mut router = endpoints.clone().merge(document(metadata::WELL_KNOWN));
     if !path.is_empty() {
         // RFC 8414 section 3.1: the issuer's path comes after the well-known one.
-        router = router.nest(&path, endpoints).route(&format!("{}{path}", metadata::WELL_KNOWN), well_known);
+        router = router.nest(&path, endpoints).merge(document(&format!("{}{path}", metadata::WELL_KNOWN)));
     }
     error::with_fallbacks(router).with_state(cx.clone())
 }

@@ -2,8 +2,12 @@
 
 mod authentication;
 mod clients;
+mod codes;
 mod failures;
+mod people;
+mod refreshing;
 mod revocation;
+mod users;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,6 +57,7 @@ impl TestIssuer {
         config.database.url = url;
         // The smallest key to make: these tests are not about it.
         config.tokens.signing_alg = "EdDSA".to_owned();
+        config.tokens.password_grant = true;
         let clock = Arc::new(MockClock::default());
         let running = Self::run(&config, &clock, 7).await;
         Some(Self { running, clock, config, folder })
@@ -85,6 +90,18 @@ impl TestIssuer {
         }
         let imported = imported.map(secret);
         operations::clients::create(self.cx(), draft(id), imported).await.expect("created")
+    }
+
+    /// Lets time pass; then waits until the issuer has heard from its database again.
+    async fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+        let mut looks = tokio::time::interval(Duration::from_millis(10));
+        let heard = async {
+            while !self.cx().publication.in_touch(self.clock.monotonic()) {
+                looks.tick().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), heard).await.expect("the database answers");
     }
 
     async fn head(&self) -> u64 {

@@ -1,4 +1,4 @@
-//! `tessera dev`: both services in one process, with the documented clients.
+//! `tessera dev`: both services in one process, with the documented clients and users.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -17,9 +17,10 @@ use crate::pair::{ISSUER_URL, OwnPair, Plan};
 use crate::problem::{Exit, Problem};
 use crate::seconds::measured;
 
-/// Runs issuer and introspector in one process on loopback, with SQLite in a data directory and the documented clients.
+/// Runs issuer and introspector in one process on loopback, with SQLite in a data directory, the documented clients and users, and
+/// the password grant turned on.
 ///
-/// For development only: everybody knows the clients' secrets.
+/// For development only: everybody knows the secrets and passwords.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -142,7 +143,7 @@ impl Served {
             format!(" --endpoint http://{} --introspector http://{check}", self.issuer.grpc)
         };
         format!(
-            "Ready after {}. For development only.\n\n{services}  data          {data}\n\n{CLIENTS}\n\
+            "Ready after {}. For development only.\n\n{services}  data          {data}\n\n{CLIENTS}\n{USERS}\n\
              In another terminal:\n  \
              tessera try{flags}\n  \
              TOKEN=$(printf dev-secret | tessera token get client-credentials --client-id demo-service --secret-stdin{flags})\n  \
@@ -150,9 +151,32 @@ impl Served {
              tessera token revoke \"$TOKEN\"{flags}\n  \
              tessera introspect \"$TOKEN\" --exit-status{flags}\n  \
              curl -u demo-service:dev-secret -d grant_type=client_credentials http://{http}/oauth2/token\n  \
-             grpcurl -plaintext {check} list\n\n\
+             grpcurl -plaintext {check} list\n\n{}\n\
              Ctrl-C stops it.\n",
-            measured(self.ready_after)
+            measured(self.ready_after),
+            self.for_users(found)
+        )
+    }
+
+    /// How a token for a user is got. On free ports the issuer's URL leads nowhere, and what checks an answer's `iss` fails.
+    fn for_users(&self, found: bool) -> String {
+        let http = self.issuer.http;
+        let (at, auth_code) = match found {
+            true => {
+                let issuer_url = printable(&self.issuer_url);
+                let auth_code = format!("  tessera token get auth-code --issuer-url {issuer_url}\n");
+                (issuer_url.trim_end_matches('/').to_owned(), auth_code)
+            }
+            false => (format!("http://{http}"), String::new()),
+        };
+        format!(
+            "For a user:\n  \
+             curl -u demo-app:dev-secret -d grant_type=password -d username=ada -d password=dev-password http://{http}/oauth2/token\n\
+             {auth_code}\n\
+             In a browser, as ada; afterwards the code stands in the address bar:\n  \
+             {at}/oauth2/authorize?{EXAMPLE}\n  \
+             curl -d grant_type=authorization_code -d client_id=demo-web -d redirect_uri=http://127.0.0.1/callback \\\n    \
+             -d code_verifier={VERIFIER} -d code=CODE http://{http}/oauth2/token\n"
         )
     }
 }
@@ -168,6 +192,19 @@ Clients (the secret of each that has one is dev-secret, but for the integration'
   SWIABXZIEHRJVNJPZVNKUNI5EA   Shopware integration: client_credentials: write
   oro-app, oro-user-app        Oro: client_credentials; password, refresh_token
 ";
+
+const USERS: &str = "\
+Users:
+  ada (ada@example.test)       dev-password
+  admin (admin@example.test)   shopware
+";
+
+/// An authorization request of demo-web, with the code challenge that RFC 7636 Appendix B has for an example.
+const EXAMPLE: &str = "response_type=code&client_id=demo-web&redirect_uri=http%3A%2F%2F127.0.0.1%2Fcallback\
+                       &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256&state=example";
+
+/// What that challenge is of.
+const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
 impl View for Served {
     fn table(&self) -> Table {
@@ -208,6 +245,13 @@ mod tests {
             ready_after: Duration::from_millis(420),
         };
         assert!(!served(6400, 6500).welcome().contains("--endpoint"));
+        assert!(
+            served(6400, 6500)
+                .welcome()
+                .contains("\n  tessera token get auth-code --issuer-url http://127.0.0.1:6400\n")
+        );
+        let elsewhere = served(7400, 7500).welcome();
+        assert!(!elsewhere.contains("auth-code") && elsewhere.contains("\n  http://127.0.0.1:7400/oauth2/authorize?"));
         assert!(
             served(7400, 7500)
                 .welcome()

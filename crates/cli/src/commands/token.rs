@@ -1,18 +1,15 @@
 //! `tessera token …`: getting, decoding and revoking tokens.
 
 pub mod argument;
+pub mod get;
 pub mod inspect;
 pub mod revoke;
 
 use clap::{Args, Subcommand};
-use serde::Serialize;
-use tessera_types::{Audience, ClientId, Scope};
-use zeroize::Zeroizing;
+use tessera_types::ClientId;
 
 use crate::app::App;
-use crate::connect;
-use crate::credential::{Credential, SecretArgs};
-use crate::output::{Table, View};
+use crate::credential::{Caller, Credential, SecretArgs};
 use crate::problem::{Exit, Problem};
 use crate::settings::{Fixture, Given, Settings};
 
@@ -30,47 +27,11 @@ pub struct Token {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Get a token from the issuer and print it.
-    Get(Get),
+    Get(get::Get),
     /// Decode a token without asking anybody. Its signature is not checked.
     Inspect(inspect::Inspect),
-    /// Make a token, or every token of a client, inactive.
+    /// Make a token, or every token of a client or a user, inactive.
     Revoke(revoke::Revoke),
-}
-
-#[derive(Args, Debug)]
-#[command(after_help = "\
-Examples:
-  tessera token get client-credentials
-  tessera token get client-credentials --scope orders:read \\
-    --client-id demo-service --secret-file secret.txt -o json")]
-struct Get {
-    #[command(subcommand)]
-    grant: Grant,
-}
-
-#[derive(Debug, Subcommand)]
-enum Grant {
-    /// The client acts for itself (RFC 6749 section 4.4).
-    ClientCredentials(ClientCredentials),
-}
-
-#[derive(Args, Debug)]
-#[command(after_help = "\
-Examples:
-  tessera token get client-credentials --scope tessera.admin
-  tessera token get client-credentials --client-id demo-service --secret-stdin \\
-    < secret.txt")]
-struct ClientCredentials {
-    /// A scope to ask for [default: the client's default scopes].
-    #[arg(long, num_args = 1.., value_name = "SCOPE", value_delimiter = ' ')]
-    scope: Vec<Scope>,
-
-    /// The audience the token is meant for [default: the client's first].
-    #[arg(long)]
-    audience: Option<Audience>,
-
-    #[command(flatten)]
-    client: ClientArgs,
 }
 
 /// Another client than the context's.
@@ -112,6 +73,21 @@ impl ClientArgs {
             answer => answer,
         }
     }
+
+    /// As [`Self::credential`], where the client may be one without a secret; nobody is asked for one.
+    ///
+    /// # Errors
+    /// As [`Settings::caller`].
+    pub fn caller(
+        &self,
+        settings: &Settings,
+        towards: &crate::endpoint::Endpoint,
+        fixture: Fixture,
+        app: &mut App<'_>,
+    ) -> Result<Caller, Problem> {
+        let secret = self.secret.read(app.console)?;
+        settings.caller(&Given { client_id: self.client_id.clone(), secret }, towards, fixture)
+    }
 }
 
 impl Token {
@@ -121,45 +97,9 @@ impl Token {
     /// What the issuer says.
     pub async fn run(self, app: &mut App<'_>) -> Result<Exit, Problem> {
         match self.verb {
-            Verb::Get(Get { grant: Grant::ClientCredentials(verb) }) => verb.run(app).await,
+            Verb::Get(verb) => verb.run(app).await,
             Verb::Inspect(verb) => verb.run(app),
             Verb::Revoke(verb) => verb.run(app).await,
         }
-    }
-}
-
-impl ClientCredentials {
-    async fn run(self, app: &mut App<'_>) -> Result<Exit, Problem> {
-        let settings = app.settings()?;
-        let credential = self.client.credential(&settings, &settings.issuer, Fixture::Admin, app)?;
-        let scopes = self.scope.iter().map(ToString::to_string).collect();
-        let audience = self.audience.map(|a| a.to_string()).unwrap_or_default();
-        let channel = app.issuer(&settings).await?;
-        let answer = connect::client_credentials(channel, &credential, scopes, audience, app.timeout()).await?;
-        app.show(&Issued {
-            expires_in: answer.expires_in.map(|span| span.seconds),
-            access_token: Zeroizing::new(answer.access_token),
-            token_type: answer.token_type,
-            scope: answer.scope,
-        })
-    }
-}
-
-/// A token response (RFC 6749 section 5.1).
-#[derive(Serialize)]
-struct Issued {
-    access_token: Zeroizing<String>,
-    token_type: String,
-    expires_in: Option<i64>,
-    scope: String,
-}
-
-impl View for Issued {
-    fn table(&self) -> Table {
-        Table::Text(self.access_token.to_string())
-    }
-
-    fn names(&self) -> Vec<String> {
-        vec![self.access_token.to_string()]
     }
 }

@@ -73,7 +73,7 @@ impl ClientService for ClientAdministration {
         let request = request.into_inner();
         let wanted = request.client.unwrap_or_default();
         let id = id(&wanted.client_id)?;
-        let etag = etag(&wanted.etag)?;
+        let etag = wire::etag(&wanted.etag)?;
         let patch = patch(&wanted, &request.update_mask.unwrap_or_default().paths)?;
         let changed = clients::update(&self.0, &id, etag, patch).await.map_err(|error| access::refused(&error))?;
         let (client, revision) = parts(changed);
@@ -174,13 +174,6 @@ fn id(text: &str) -> Result<ClientId, Status> {
     text.parse().map_err(|_| {
         wire::invalid("client_id", "A client id has 1 to 255 bytes, without spaces and control characters.")
     })
-}
-
-fn etag(text: &str) -> Result<Option<i64>, Status> {
-    match text {
-        "" => Ok(None),
-        text => text.parse().map(Some).map_err(|_| wire::invalid("etag", "The etag is not one of this server's.")),
-    }
 }
 
 /// An imported secret. Wider than RFC 6749 Appendix A.2, as client identifiers are: form-encoding carries any character.

@@ -32,6 +32,11 @@ impl Page {
         Ok(Self { size, after: key(token)? })
     }
 
+    /// Refuses a page token.
+    pub(super) fn refused() -> Status {
+        wire::invalid("page_token", "The page token is not one of this server's. Start again without one.")
+    }
+
     /// Splits what was read with one entry too many into the page and the token of the next.
     pub(super) fn cut<T>(&self, mut entries: Vec<T>, key: impl Fn(&T) -> &str) -> (Vec<T>, String) {
         let wanted = usize::try_from(self.size).unwrap_or(usize::MAX);
@@ -52,11 +57,9 @@ fn key(token: &str) -> Result<Option<String>, Status> {
     if token.is_empty() {
         return Ok(None);
     }
-    let refused =
-        || wire::invalid("page_token", "The page token is not one of this server's. Start again without one.");
-    let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| refused())?;
-    let text = String::from_utf8(bytes).map_err(|_| refused())?;
-    text.strip_prefix("1:").map(|key| Some(key.to_owned())).ok_or_else(refused)
+    let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| Page::refused())?;
+    let text = String::from_utf8(bytes).map_err(|_| Page::refused())?;
+    text.strip_prefix("1:").map(|key| Some(key.to_owned())).ok_or_else(Page::refused)
 }
 
 #[cfg(test)]

@@ -26,6 +26,14 @@ pub(super) fn invalid(field: &'static str, advice: &'static str) -> Status {
     tessera_api::status::status(&InvalidField { field, advice })
 }
 
+/// The version that an etag names; empty is none.
+pub(super) fn etag(text: &str) -> Result<Option<i64>, Status> {
+    match text {
+        "" => Ok(None),
+        text => text.parse().map(Some).map_err(|_| invalid("etag", "The etag is not one of this server's.")),
+    }
+}
+
 /// Reads a list of words.
 pub(super) fn words<T: std::str::FromStr, C: FromIterator<T>>(
     list: &[String],

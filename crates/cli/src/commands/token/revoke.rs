@@ -1,15 +1,15 @@
-//! `tessera token revoke`: one token, or every token of a client.
+//! `tessera token revoke`: one token, or every token of a client or a user.
 
 use clap::Args;
 use tessera_api::oauth::v1::RevokeTokenRequest;
 use tessera_api::oauth::v1::token_service_client::TokenServiceClient;
-use tessera_types::ClientId;
+use tessera_types::{ClientId, RefreshToken};
 use tonic::Request;
 use tonic::transport::Channel;
 
 use super::argument::TokenArg;
 use crate::app::App;
-use crate::commands::{Done, client};
+use crate::commands::{Done, client, user};
 use crate::confirm::Consent;
 use crate::connect::{self, Access, Administrator};
 use crate::credential::Credential;
@@ -17,14 +17,19 @@ use crate::jwt::Decoded;
 use crate::problem::{Exit, Problem};
 use crate::settings::{Fixture, Given};
 
+/// What the issuer says of a token that was issued to another client than the one that asks.
+const ANOTHERS: &str = "TOKEN_OF_ANOTHER_CLIENT";
+
 /// Makes a token inactive (RFC 7009). When it returns, no introspector says active.
 ///
-/// A token of the context's own client is revoked as that client, any other as an administrator.
+/// A token of the context's own client is revoked as that client, any other as an administrator. A refresh token takes along
+/// every token of its grant.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   tessera token revoke - < token.txt
-  tessera token revoke --client billing --yes")]
+  tessera token revoke --client billing --yes
+  tessera token revoke --user ada --dry-run")]
 pub struct Revoke {
     #[command(flatten)]
     token: TokenArg,
@@ -32,6 +37,10 @@ pub struct Revoke {
     /// Every token issued to this client so far, instead of one token.
     #[arg(long, value_name = "ID", conflicts_with = "token")]
     client: Option<ClientId>,
+
+    /// Every token issued for this user so far, instead of one token: an id, a username or an e-mail address.
+    #[arg(long, value_name = "WHO", conflicts_with_all = ["token", "client"])]
+    user: Option<String>,
 
     #[command(flatten)]
     consent: Consent,
@@ -46,23 +55,38 @@ impl Revoke {
         if let Some(client_id) = &self.client {
             return client::revoke_all(app, client_id, self.consent).await;
         }
+        if let Some(who) = &self.user {
+            return user::revoke_all(app, who, self.consent).await;
+        }
         let token = self.token.read(app.console)?;
+        let opaque = token.parse::<RefreshToken>().is_ok();
         let claims = Decoded::parse(&token).ok();
-        let name = claims.as_ref().and_then(|c| c.text("jti")).unwrap_or("the token").to_owned();
+        let name = claims.as_ref().and_then(|c| c.text("jti")).unwrap_or(if opaque {
+            "the refresh token"
+        } else {
+            "the token"
+        });
+        let name = name.to_owned();
         if self.consent.dry_run {
             return app.show(&Done::would("revoked", name));
         }
         let settings = app.settings()?;
         let credential = settings.credential(&Given::default(), &settings.issuer, Fixture::Admin)?;
         let channel = app.issuer(&settings).await?;
-        let own = claims.as_ref().and_then(|c| c.text("client_id")) == Some(credential.client_id.as_str());
-        let message = RevokeTokenRequest { token: token.to_string(), ..RevokeTokenRequest::default() };
-        let request = if own {
-            connect::request(message, credential.basic()?, app.timeout())
-        } else {
-            as_administrator(message, channel.clone(), &credential, app).await?
+        // A refresh token does not say whose it is: the client itself is tried first.
+        let own = opaque || claims.as_ref().and_then(|c| c.text("client_id")) == Some(credential.client_id.as_str());
+        let message = || RevokeTokenRequest { token: token.to_string(), ..RevokeTokenRequest::default() };
+        let mut service = TokenServiceClient::new(channel.clone());
+        let as_client = match own {
+            true => Some(service.revoke_token(connect::request(message(), credential.basic()?, app.timeout())).await),
+            false => None,
         };
-        let answer = TokenServiceClient::new(channel).revoke_token(request).await?.into_inner();
+        let answer = match as_client.map(|answer| answer.map_err(Problem::from)) {
+            Some(Ok(answer)) => answer,
+            Some(Err(problem)) if !opaque || problem.reason != ANOTHERS => return Err(problem),
+            _ => service.revoke_token(as_administrator(message(), channel, &credential, app).await?).await?,
+        };
+        let answer = answer.into_inner();
         let revision = Some(answer.revision).filter(|revision| !revision.is_empty());
         app.show(&Done::did("revoked", name, revision))
     }

@@ -1,8 +1,10 @@
-//! The clients of `tessera dev` and `tessera try`. Documented, and so for development only: the development server binds loopback.
+//! The clients and users of `tessera dev` and `tessera try`. Documented, and so for development only: the development server binds loopback.
 
-use tessera_store::{Client, ScopeRecord, StoredSecret};
+use tessera_store::{Client, ScopeRecord, StoredSecret, Transaction, User, Users};
 use tessera_types::random;
-use tessera_types::{Audience, ClaimsProfile, ClientType, PresentedSecret, SecretHash};
+use tessera_types::{
+    Audience, ClaimsProfile, ClientType, Email, LoginKey, PasswordHash, PresentedSecret, SecretHash, UserId, Username,
+};
 use uuid::Uuid;
 
 use super::Setup;
@@ -19,6 +21,20 @@ pub const INTEGRATION: (&str, &str) =
 
 /// The audience every fixture issues for, but for the administrator.
 pub const AUDIENCE: &str = "demo-resource";
+
+/// Somebody who signs in.
+struct Person {
+    username: &'static str,
+    email: &'static str,
+    name: &'static str,
+    password: &'static str,
+}
+
+const PEOPLE: &[Person] = &[
+    Person { username: "ada", email: "ada@example.test", name: "Ada Lovelace", password: "dev-password" },
+    // What the shop's own development has.
+    Person { username: "admin", email: "admin@example.test", name: "Administrator", password: "shopware" },
+];
 
 const SCOPES: &[(&str, &str, &str)] = &[
     ("orders:read", "See your orders", "Voir vos commandes"),
@@ -163,8 +179,12 @@ impl Setup<'_> {
         introspection: &Audience,
         passwords: &Passwords,
     ) -> Result<(), FixtureError> {
-        let shared = self.hash(passwords, SECRET).await?;
-        let imported = self.hash(passwords, INTEGRATION.1).await?;
+        // All at once, on as many threads as the pool has.
+        let (shared, imported, people) = futures::try_join!(
+            self.hash(passwords, SECRET),
+            self.hash(passwords, INTEGRATION.1),
+            self.missing_people(passwords)
+        )?;
         let mut tx = self.store.begin().await?;
         tx.exclusive().await?;
         for (name, en, fr) in SCOPES {
@@ -187,8 +207,49 @@ impl Setup<'_> {
             }
             tx.record(changed(&client));
         }
+        self.write_people(&tx, people).await?;
         tx.commit().await?;
         Ok(())
+    }
+
+    /// The users that are not there, with the hashes of their passwords: nothing is hashed for those that are.
+    async fn missing_people(&self, passwords: &Passwords) -> Result<Vec<(User, &'static Person)>, FixtureError> {
+        let mut missing = Vec::new();
+        for person in PEOPLE {
+            if !is_taken(&self.store.users(), person).await? {
+                missing.push(person);
+            }
+        }
+        let made = missing.into_iter().map(async |person| {
+            let hash = passwords.hash_password(&secret(person.password)?, self.random).await?;
+            Ok::<_, FixtureError>((self.user(person, hash)?, person))
+        });
+        futures::future::try_join_all(made).await
+    }
+
+    async fn write_people(&self, tx: &Transaction, people: Vec<(User, &'static Person)>) -> Result<(), FixtureError> {
+        for (user, person) in people {
+            // Looked at again: somebody else may have taken the name while the password was hashed.
+            if !is_taken(&tx.users(), person).await? {
+                tx.users().insert(&user).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn user(&self, person: &'static Person, password: PasswordHash) -> Result<User, FixtureError> {
+        let now = self.clock.now();
+        Ok(User {
+            id: UserId::generate(self.random),
+            username: word(person.username)?,
+            name: person.name.to_owned(),
+            email: Some(word(person.email)?),
+            password: Some(password),
+            enabled: true,
+            created: now,
+            updated: now,
+            version: 1,
+        })
     }
 
     fn client(&self, fixture: &Fixture, issuer: &Audience, introspection: &Audience) -> Result<Client, FixtureError> {
@@ -220,14 +281,29 @@ impl Setup<'_> {
     }
 
     async fn hash(&self, passwords: &Passwords, secret: &'static str) -> Result<SecretHash, FixtureError> {
-        let secret = PresentedSecret::new(secret.to_owned()).ok_or(FixtureError::Name("secret"))?;
-        Ok(passwords.hash(&secret, self.random).await?)
+        Ok(passwords.hash(&self::secret(secret)?, self.random).await?)
     }
 
     fn stored(&self, hash: SecretHash) -> StoredSecret {
         let id = Uuid::from_bytes(random::bytes(self.random));
         StoredSecret { id, hash, created: self.clock.now(), expires: None, generated: false }
     }
+}
+
+/// Whether somebody signs in with the person's username or e-mail address already.
+async fn is_taken(users: &Users<'_>, person: &'static Person) -> Result<bool, FixtureError> {
+    let username: Username = word(person.username)?;
+    let email: Email = word(person.email)?;
+    for key in [LoginKey::Username(username.key()), LoginKey::Email(email.key())] {
+        if users.find_by_login(&key).await?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn secret(text: &'static str) -> Result<PresentedSecret, FixtureError> {
+    PresentedSecret::new(text.to_owned()).ok_or(FixtureError::Name("secret"))
 }
 
 fn word<T: std::str::FromStr>(text: &'static str) -> Result<T, FixtureError> {
