@@ -47,11 +47,14 @@ struct Journey {
 }
 
 #[rstest]
-#[case::sqlite(Backend::Sqlite)]
-#[case::postgres(Backend::Postgres)]
+#[case::sqlite(Backend::Sqlite, "RS256")]
+#[case::postgres(Backend::Postgres, "ES256")]
 #[tokio::test(flavor = "multi_thread")]
-async fn the_oauth2_crate_runs_every_grant_from_the_metadata_alone(#[case] backend: Backend) -> Result<()> {
-    let Some(cast) = Cast::assemble(backend).await? else { return Ok(()) };
+async fn the_oauth2_crate_runs_every_grant_from_the_metadata_alone(
+    #[case] backend: Backend,
+    #[case] algorithm: &str,
+) -> Result<()> {
+    let Some(cast) = Cast::assemble(backend, algorithm).await? else { return Ok(()) };
     let journey = Journey::begin(cast).await?;
     journey.client_credentials().await.context("client_credentials")?;
     journey.password().await.context("password")?;
