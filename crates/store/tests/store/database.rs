@@ -178,7 +178,7 @@ async fn a_closed_database_is_unavailable(f: Fixture) {
 async fn an_exhausted_pool_is_unavailable(f: Fixture) {
     let options = DatabaseOptions {
         max_connections: 1,
-        acquire_timeout: std::time::Duration::from_millis(50),
+        acquire_timeout: std::time::Duration::from_millis(500),
         ..DatabaseOptions::new(&f.url)
     };
     let small = Database::connect(&options).await.expect("connects");
