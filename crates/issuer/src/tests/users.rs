@@ -15,6 +15,7 @@ use crate::context::Context;
 use crate::grants::{self, GrantRequest, PresentedRefreshToken, TokenRequest};
 use crate::operations::clients::{self, AdminError, DraftError};
 use crate::operations::sessions;
+use crate::operations::setup::Setup;
 use crate::operations::users::{self, NewPassword, UserDraft, UserDraftError, UserPatch};
 use crate::user_auth::{PresentedUser, Refusal, UserAuthError, authenticate};
 
@@ -379,4 +380,33 @@ async fn all_the_names_of_a_user_share_one_counter() {
         tokio::task::yield_now().await;
     }
     assert!(authenticate(cx, &typed("ada", PASSWORD)).await.is_ok(), "after the wait it said");
+}
+
+async fn fixtures(cx: &Context) {
+    let setup = Setup { store: &cx.store, clock: &*cx.clock, random: &*cx.random };
+    let (issuer, introspection) = (&cx.policy.issuer_audience, &cx.policy.introspection_audience);
+    setup.fixtures(issuer, introspection, &cx.user_passwords).await.expect("made");
+}
+
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_users_of_development_are_made_where_they_are_missing_and_stay_as_they_are(#[case] backend: Backend) {
+    let Some(issuer) = TestIssuer::start(backend).await else { return };
+    let cx = issuer.cx();
+    // Somebody has an address that would be a fixture's.
+    let other = UserDraft { email: Some("Admin@example.test".parse().expect("an address")), ..somebody("other") };
+    users::create(cx, other).await.expect("registered");
+    fixtures(cx).await;
+    let ada = authenticate(cx, &typed("ada@example.test", "dev-password")).await.expect("as documented").user;
+    assert_eq!(ada.name, "Ada Lovelace");
+    assert!(matches!(users::find(cx, "admin").await, Err(AdminError::UserNotFound)));
+    users::set_password(cx, ada.id, &plain("another password")).await.expect("changed");
+    users::delete(cx, users::find(cx, "other").await.expect("there").id).await.expect("deleted");
+    let before = users::find(cx, "ada").await.expect("there");
+    fixtures(cx).await;
+    assert_eq!(users::find(cx, "ada").await.expect("there"), before);
+    assert!(authenticate(cx, &typed("admin", "shopware")).await.is_ok());
+    assert_eq!(everybody(cx).await.len(), 2);
 }
