@@ -20,6 +20,7 @@ use crate::process::{LOAD_CORE, Process, SERVER_CORE, free_ports};
 
 const SERVICE: &str = "demo-service";
 const RESOURCE: &str = "demo-resource";
+const APP: &str = "demo-app";
 /// How long a server may take to start.
 const START: Duration = Duration::from_secs(30);
 /// How long to wait before looking again.
@@ -59,6 +60,32 @@ impl RunningPair {
     }
 }
 
+/// An issuer alone on the servers' core, with a client for itself and one that signs users in.
+pub struct RunningIssuer {
+    /// Its process.
+    pub process: Process,
+    /// Its gRPC port.
+    pub grpc: u16,
+    /// The id and secret of a client that gets tokens for itself.
+    pub service: (String, String),
+    /// The id and secret of a client that may use the password grant.
+    pub app: (String, String),
+}
+
+impl RunningIssuer {
+    /// Starts it from its binary, over SQLite in a folder.
+    pub async fn start(programs: &Path, folder: &Path) -> Result<Self> {
+        let files = Files::write(folder)?;
+        let administrator = files.init(programs)?;
+        let log = folder.join("issuer.log");
+        let config = ["--config".into(), files.issuer.clone()];
+        let mut process = Process::start(SERVER_CORE, &programs.join("tessera-issuer"), &config, &log)?;
+        wait_until_open(&mut process, files.issuer_grpc, &log).await?;
+        let [service, _, app] = create_clients(files.issuer_grpc, &administrator).await?;
+        Ok(Self { process, grpc: files.issuer_grpc, service, app })
+    }
+}
+
 /// The configuration files, and what stands in them.
 struct Files {
     folder: PathBuf,
@@ -82,7 +109,7 @@ impl Files {
         let issuer_url = format!("http://127.0.0.1:{issuer_http}");
         let data = folder.join("data");
         let issuer = format!(
-            "issuer_url = {issuer_url:?}\ndata_dir = '{}'\n{}",
+            "issuer_url = {issuer_url:?}\ndata_dir = '{}'\n[tokens]\npassword_grant = true\n{}",
             data.display(),
             listen(issuer_http, issuer_grpc, issuer_ops)
         );
@@ -119,43 +146,46 @@ fn listen(http: u16, grpc: u16, ops: u16) -> String {
     format!("[listen]\nhttp = \"127.0.0.1:{http}\"\ngrpc = \"127.0.0.1:{grpc}\"\nops = \"127.0.0.1:{ops}\"\n")
 }
 
-/// Makes the two clients. Returns a token of the one and the secret of the other.
+/// Makes the clients. Returns a token of the service and the secret of the resource server.
 async fn prepare(port: u16, administrator: &str) -> Result<(String, String)> {
-    let channel = connect(port).await?;
-    let mut tokens = TokenServiceClient::new(channel.clone());
-    let mut issue = async |client_id: &str, client_secret: &str| -> Result<String> {
-        let grant = Grant::ClientCredentials(ClientCredentialsGrant {});
-        let (client_id, client_secret) = (client_id.to_owned(), client_secret.to_owned());
-        let request =
-            IssueTokenRequest { client_id, client_secret, grant: Some(grant), ..IssueTokenRequest::default() };
-        Ok(tokens.issue_token(request).await?.into_inner().access_token)
-    };
-    let bearer = AsciiMetadataValue::try_from(format!("Bearer {}", issue("tessera-admin", administrator).await?))?;
-    let mut clients = ClientServiceClient::new(channel);
-    let mut create = async |client: Client| -> Result<String> {
-        let client = Client { r#type: ClientType::Confidential.into(), enabled: true, ..client };
+    let [(service, secret), (_, resource_secret), _] = create_clients(port, administrator).await?;
+    Ok((issue(port, &service, &secret).await?, resource_secret))
+}
+
+async fn issue(port: u16, client_id: &str, client_secret: &str) -> Result<String> {
+    let grant = Grant::ClientCredentials(ClientCredentialsGrant {});
+    let (client_id, client_secret) = (client_id.to_owned(), client_secret.to_owned());
+    let request = IssueTokenRequest { client_id, client_secret, grant: Some(grant), ..IssueTokenRequest::default() };
+    Ok(TokenServiceClient::new(connect(port).await?).issue_token(request).await?.into_inner().access_token)
+}
+
+/// Makes the clients: one that gets tokens for itself, one that introspects them, and one that signs users in. Returns their ids and
+/// secrets.
+async fn create_clients(port: u16, administrator: &str) -> Result<[(String, String); 3]> {
+    let token = issue(port, "tessera-admin", administrator).await?;
+    let bearer = AsciiMetadataValue::try_from(format!("Bearer {token}"))?;
+    let mut clients = ClientServiceClient::new(connect(port).await?);
+    let mut create = async |id: &str, grant: &str, resources: &[&str]| -> Result<(String, String)> {
+        let client = Client {
+            client_id: id.to_owned(),
+            name: id.to_owned(),
+            r#type: ClientType::Confidential.into(),
+            enabled: true,
+            grant_types: vec![grant.to_owned()],
+            audiences: vec![RESOURCE.to_owned()],
+            resources: resources.iter().map(|&resource| resource.to_owned()).collect(),
+            ..Client::default()
+        };
         let request = CreateClientRequest { client: Some(client), ..CreateClientRequest::default() };
         let mut request = tonic::Request::new(request);
         request.metadata_mut().insert("authorization", bearer.clone());
-        Ok(clients.create_client(request).await?.into_inner().client_secret)
+        Ok((id.to_owned(), clients.create_client(request).await?.into_inner().client_secret))
     };
-    let service = Client {
-        client_id: SERVICE.to_owned(),
-        name: "Demo service".to_owned(),
-        grant_types: vec!["client_credentials".to_owned()],
-        audiences: vec![RESOURCE.to_owned()],
-        ..Client::default()
-    };
-    let resource = Client {
-        client_id: RESOURCE.to_owned(),
-        name: "Demo resource server".to_owned(),
-        grant_types: vec!["client_credentials".to_owned()],
-        resources: vec![RESOURCE.to_owned()],
-        ..Client::default()
-    };
-    let service_secret = create(service).await?;
-    let resource_secret = create(resource).await?;
-    Ok((issue(SERVICE, &service_secret).await?, resource_secret))
+    Ok([
+        create(SERVICE, "client_credentials", &[]).await?,
+        create(RESOURCE, "client_credentials", &[RESOURCE]).await?,
+        create(APP, "password", &[]).await?,
+    ])
 }
 
 /// Waits until a server listens.

@@ -3,14 +3,16 @@
 //! Every test runs on the databases it names; where PostgreSQL is not installed its cases say so and pass, except in CI.
 
 pub mod asking;
+pub mod person;
 pub mod refusal;
 pub mod rpcs;
 pub mod shared;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
@@ -44,6 +46,19 @@ pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Result<Opt
         }
     };
     tokio::time::timeout(EVENTUALLY, seen).await.with_context(|| format!("waited in vain: {what}"))?
+}
+
+/// What `cargo xtask test` has found, by the name of its variable; `None`, with a word, where it is to be left out.
+pub fn tool(variable: &str) -> Result<Option<PathBuf>> {
+    if let Some(path) = std::env::var_os(variable) {
+        return Ok(Some(PathBuf::from(path)));
+    }
+    ensure!(std::env::var("CI").as_deref() != Ok("true"), "{variable} is not set, and CI leaves nothing out");
+    #[allow(clippy::print_stdout, reason = "a test that was not run says so")]
+    {
+        println!("left out: {variable} is not set");
+    }
+    Ok(None)
 }
 
 /// A client that may get tokens, and its secret.
@@ -236,7 +251,7 @@ impl World {
     pub async fn is_active(&self, token: &str) -> Result<bool> {
         let introspector = self.check(token).await?.active;
         let issuer = self.check_at_issuer(token).await?.json()?["active"].as_bool().context("issuer: no `active`")?;
-        anyhow::ensure!(introspector == issuer, "introspector says {introspector}, issuer says {issuer}");
+        ensure!(introspector == issuer, "introspector says {introspector}, issuer says {issuer}");
         Ok(issuer)
     }
 

@@ -9,19 +9,11 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 use tessera_tests::shared::shared;
-use tessera_tests::{World, create_client};
+use tessera_tests::{World, create_client, tool};
 
 /// Where grpcurl is; none where it is to be left out.
 fn grpcurl() -> Result<Option<PathBuf>> {
-    if let Some(path) = std::env::var_os("TEST_TESSERA_GRPCURL") {
-        return Ok(Some(PathBuf::from(path)));
-    }
-    ensure!(std::env::var("CI").as_deref() != Ok("true"), "TEST_TESSERA_GRPCURL is not set, and CI leaves nothing out");
-    #[allow(clippy::print_stdout, reason = "a test that was not run says so")]
-    {
-        println!("left out: TEST_TESSERA_GRPCURL is not set");
-    }
-    Ok(None)
+    tool("TEST_TESSERA_GRPCURL")
 }
 
 /// Runs it without TLS; what it printed, and whether it succeeded.

@@ -23,9 +23,7 @@ pub(crate) fn test(workspace: &Workspace, arguments: &[OsString]) -> Result<bool
     }
     cargo.args(arguments);
     cargo.env("TEST_TESSERA_BIN_DIR", workspace.target.join("debug"));
-    if let Some(grpcurl) = &tools.grpcurl {
-        cargo.env("TEST_TESSERA_GRPCURL", grpcurl);
-    }
+    cargo.envs(tools.found.iter().map(|(variable, path)| (variable, path)));
     let mut tally = Tally::default();
     let (succeeded, took) = run::timed(|| {
         run::lines(&mut cargo, |line| {
@@ -52,27 +50,73 @@ fn names_packages(arguments: &[OsString]) -> bool {
 }
 
 /// What was found.
+#[derive(Default)]
 struct Tools {
-    grpcurl: Option<PathBuf>,
+    /// By the variables that tell the tests.
+    found: Vec<(&'static str, PathBuf)>,
     left_out: Vec<&'static str>,
 }
 
 impl Tools {
     fn find(workspace: &Workspace) -> Result<Self> {
-        let mut left_out = Vec::new();
+        let mut tools = Self::default();
         match tools::postgres(workspace)? {
             Some(folder) => println!("tessera: PostgreSQL: {}", folder.display()),
-            None => left_out
+            None => tools
+                .left_out
                 .push("everything that needs PostgreSQL: there is no initdb (Debian: apt-get install postgresql)"),
         }
-        let grpcurl = tools::grpcurl(workspace)?;
-        match &grpcurl {
-            Some(program) => println!("tessera: grpcurl: {}", program.display()),
-            None => left_out.push("the calls README shows with grpcurl: there is neither grpcurl nor a Go to build it"),
+        match tools::grpcurl(workspace)? {
+            Some(program) => tools.has("grpcurl", "TEST_TESSERA_GRPCURL", program),
+            None => tools
+                .left_out
+                .push("the calls README shows with grpcurl: there is neither grpcurl nor a Go to build it"),
         }
-        let tools = Self { grpcurl, left_out };
+        tools.find_client_libraries(workspace)?;
+        tools.find_browser(workspace)?;
         tools.report();
         Ok(tools)
+    }
+
+    fn find_client_libraries(&mut self, workspace: &Workspace) -> Result<()> {
+        match tools::node(workspace)? {
+            Some(node) => {
+                self.has("Node", "TEST_TESSERA_NODE", node.program);
+                self.has("npm packages", "TEST_TESSERA_NODE_MODULES", node.modules);
+                self.has("axe-core", "TEST_TESSERA_AXE", node.axe);
+            }
+            None => self.left_out.push(
+                "the grants with Node's oauth4webapi, and axe-core on the pages: there is no Node 18 with npm \
+                 (Debian: apt-get install nodejs npm), or npm's registry cannot be reached",
+            ),
+        }
+        match tools::python(workspace)? {
+            Some(program) => self.has("Python", "TEST_TESSERA_PYTHON", program),
+            None => self.left_out.push(
+                "the grants with Python's Authlib: there is no Python 3.11 with venv \
+                 (Debian: apt-get install python3 python3-venv), or PyPI cannot be reached",
+            ),
+        }
+        Ok(())
+    }
+
+    fn find_browser(&mut self, workspace: &Workspace) -> Result<()> {
+        match tools::browser(workspace)? {
+            Some(browser) => {
+                self.has("Chromium", "TEST_TESSERA_CHROMIUM", browser.chromium);
+                self.has("ChromeDriver", "TEST_TESSERA_CHROMEDRIVER", browser.driver);
+            }
+            None => self.left_out.push(
+                "the pages in a real browser: there is no Chromium with its driver \
+                 (Debian: apt-get install chromium chromium-driver)",
+            ),
+        }
+        Ok(())
+    }
+
+    fn has(&mut self, name: &str, variable: &'static str, path: PathBuf) {
+        println!("tessera: {name}: {}", path.display());
+        self.found.push((variable, path));
     }
 
     /// Says what is not tested on this machine.

@@ -1,11 +1,20 @@
 //! Tools that are not cargo's: looked for, installed where the machine is CI's, and otherwise named as left out.
 
+mod browser;
+mod node;
+mod python;
+
 use std::env;
 use std::ffi::OsString;
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+pub(crate) use self::browser::browser;
+pub(crate) use self::node::node;
+pub(crate) use self::python::python;
 
 use anyhow::{Context as _, Result, bail};
 
@@ -16,6 +25,9 @@ use crate::workspace::Workspace;
 const GRPCURL: &str = "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.1";
 /// The cargo-deny that `deny.toml` was written for.
 const CARGO_DENY: &str = "0.20.2";
+
+/// The file that tells what a folder of other people's packages was filled from.
+const FILLED: &str = "filled-from.txt";
 
 /// Whether this is CI: what is missing is installed, or the run fails. Nothing is left out there.
 pub(crate) fn is_ci() -> bool {
@@ -30,7 +42,7 @@ pub(crate) fn postgres(workspace: &Workspace) -> Result<Option<PathBuf>> {
     if !is_ci() {
         return Ok(None);
     }
-    apt_install(workspace, "postgresql")?;
+    apt_install(workspace, &["postgresql"])?;
     find_postgres().map(Some).context("postgresql was installed, and still there is no initdb")
 }
 
@@ -49,16 +61,9 @@ pub(crate) fn grpcurl(workspace: &Workspace) -> Result<Option<PathBuf>> {
         if !is_ci() {
             return Ok(None);
         }
-        apt_install(workspace, "golang-go")?;
+        apt_install(workspace, &["golang-go"])?;
     }
-    match go_install(workspace, GRPCURL) {
-        Ok(()) => Ok(Some(ours)),
-        Err(error) if is_ci() => Err(error),
-        Err(error) => {
-            eprintln!("warning: grpcurl cannot be built: {error:#}");
-            Ok(None)
-        }
-    }
+    or_left_out("grpcurl cannot be built", go_install(workspace, GRPCURL).map(|()| ours))
 }
 
 /// The cargo-deny of the right version, built if it is not there yet.
@@ -73,6 +78,37 @@ pub(crate) fn cargo_deny(workspace: &Workspace) -> Result<PathBuf> {
         run::run(install.arg("--root").arg(workspace.tools()))?;
     }
     Ok(program)
+}
+
+/// What a step makes, or nothing with a warning where it fails and something may be left out.
+fn or_left_out<T>(what: &str, made: Result<T>) -> Result<Option<T>> {
+    match made {
+        Ok(made) => Ok(Some(made)),
+        Err(error) if is_ci() => Err(error.context(what.to_owned())),
+        Err(error) => {
+            eprintln!("warning: {what}: {error:#}");
+            Ok(None)
+        }
+    }
+}
+
+/// Whether a folder was filled from this text, as [`mark_filled`] says.
+fn is_filled(folder: &Path, from: &str) -> bool {
+    fs::read_to_string(folder.join(FILLED)).is_ok_and(|text| text == from)
+}
+
+/// Says what a folder was filled from. Last of all: a run that was broken off before must do it again.
+fn mark_filled(folder: &Path, from: &str) -> Result<()> {
+    fs::write(folder.join(FILLED), from).with_context(|| format!("cannot write into {}", folder.display()))
+}
+
+/// An empty folder, whatever was there before.
+fn emptied(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => fs::create_dir_all(folder),
+    }
+    .with_context(|| format!("cannot empty {}", folder.display()))
 }
 
 /// A program on the search path.
@@ -112,13 +148,13 @@ fn go_install(workspace: &Workspace, package: &str) -> Result<()> {
     run::run(&mut go)
 }
 
-fn apt_install(workspace: &Workspace, package: &str) -> Result<()> {
+fn apt_install(workspace: &Workspace, packages: &[&str]) -> Result<()> {
     if find("apt-get").is_none() {
-        bail!("{package} is missing and there is no apt-get to install it with");
+        bail!("{} is missing and there is no apt-get to install it with", packages.join(" "));
     }
     run::run(&mut as_root(workspace, &["apt-get", "update", "--quiet"])?)?;
-    let install = ["apt-get", "install", "--quiet", "--yes", "--no-install-recommends", package];
-    run::run(&mut as_root(workspace, &install)?)
+    let install = ["apt-get", "install", "--quiet", "--yes", "--no-install-recommends"];
+    run::run(&mut as_root(workspace, &[&install, packages].concat())?)
 }
 
 fn as_root(workspace: &Workspace, words: &[&str]) -> Result<Command> {
@@ -143,6 +179,19 @@ mod tests {
         fs::create_dir_all(path.parent().expect("it is in a folder")).expect("the folder can be made");
         fs::write(path, "").expect("the file can be written");
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("the mode can be set");
+    }
+
+    #[test]
+    fn a_folder_is_filled_once_for_each_text() {
+        let root = tempfile::tempdir().expect("a temporary folder");
+        let folder = root.path().join("packages");
+        emptied(&folder).expect("it can be made");
+        assert!(!is_filled(&folder, "one"), "nothing is there yet");
+        mark_filled(&folder, "one").expect("it can be written");
+        assert!(is_filled(&folder, "one"));
+        assert!(!is_filled(&folder, "two"), "what is wanted has changed");
+        emptied(&folder).expect("it can be emptied");
+        assert!(!is_filled(&folder, "one"));
     }
 
     #[test]

@@ -25,10 +25,14 @@ pub struct Config {
     pub tokens: Tokens,
     /// `[sessions]`.
     pub sessions: Sessions,
+    /// `[cors]`.
+    pub cors: Cors,
     /// `[introspection]`.
     pub introspection: Introspection,
     /// `[sync]`.
     pub sync: Sync,
+    /// `[cleanup]`.
+    pub cleanup: Cleanup,
     /// `[limits]`.
     pub limits: Limits,
     /// `[log]`.
@@ -113,6 +117,14 @@ pub struct Introspection {
     pub endpoint: String,
 }
 
+/// `[cors]`: which sites' scripts may call the endpoints that clients use (the Fetch standard). None by default.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Cors {
+    /// Origins, each as a browser sends it: `https://app.example.com`, with a port where it is not the scheme's own.
+    pub origins: Vec<String>,
+}
+
 /// `[sync]`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default)]
@@ -121,6 +133,19 @@ pub struct Sync {
     /// quarter more and a second, or every crash of an introspector shows as one.
     #[serde(with = "tessera_kit::config::duration")]
     pub confirm_within: Duration,
+}
+
+/// `[cleanup]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Cleanup {
+    /// How often what is over is deleted: 1 s to 1 h.
+    #[serde(with = "tessera_kit::config::duration")]
+    pub interval: Duration,
+    /// How many rows one transaction deletes at most: 1 to 10000.
+    pub batch: u64,
+    /// How many of the log's newest entries are kept: 1000 to 1000000000. An introspector that is further behind gets a snapshot.
+    pub keep_log: u64,
 }
 
 /// `[limits]`.
@@ -148,8 +173,10 @@ impl Default for Config {
             secrets: Secrets::default(),
             tokens: Tokens::default(),
             sessions: Sessions::default(),
+            cors: Cors::default(),
             introspection: Introspection::default(),
             sync: Sync::default(),
+            cleanup: Cleanup::default(),
             limits: Limits::default(),
             log: Log::default(),
         }
@@ -193,6 +220,12 @@ impl Default for Introspection {
 impl Default for Sync {
     fn default() -> Self {
         Self { confirm_within: Duration::from_secs(8) }
+    }
+}
+
+impl Default for Cleanup {
+    fn default() -> Self {
+        Self { interval: Duration::from_mins(1), batch: 1000, keep_log: 100_000 }
     }
 }
 
@@ -288,6 +321,21 @@ impl Config {
                 wrong(key, "0 to 1024");
             }
         }
+        if self.cors.origins.iter().any(|origin| !is_origin(origin)) {
+            wrong(
+                "cors.origins",
+                "origins as browsers send them, for instance https://app.example.com; no path, no *, no null",
+            );
+        }
+        if self.cleanup.interval < Duration::from_secs(1) || self.cleanup.interval > Duration::from_hours(1) {
+            wrong("cleanup.interval", "1s to 1h");
+        }
+        if !(1..=10_000).contains(&self.cleanup.batch) {
+            wrong("cleanup.batch", "1 to 10000");
+        }
+        if !(1000..=1_000_000_000).contains(&self.cleanup.keep_log) {
+            wrong("cleanup.keep_log", "1000 to 1000000000");
+        }
         let endpoint = Some(self.introspection.endpoint.clone()).filter(|url| !url.is_empty());
         if endpoint.as_ref().is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
             wrong(
@@ -342,6 +390,15 @@ impl Config {
     }
 }
 
+/// An origin in the form browsers send (RFC 6454 section 6.2): scheme, host and port in lower case, and nothing after.
+fn is_origin(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    rest.is_some_and(|rest| {
+        let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.:[]".contains(&b);
+        !rest.is_empty() && rest.bytes().all(good)
+    })
+}
+
 /// RFC 8414 section 2: a URL without query and fragment. Plain http is for loopback and for what stands behind a proxy.
 fn is_issuer_url(url: &str) -> bool {
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
@@ -385,12 +442,34 @@ mod tests {
         config.tokens.signing_alg = "HS256".to_owned();
         config.introspection.audience = "two words".to_owned();
         config.limits.login_checks = 1025;
-        let errors = config.check().err().expect("five mistakes");
+        config.cleanup = Cleanup { interval: Duration::from_millis(10), batch: 0, keep_log: 999 };
+        let errors = config.check().err().expect("eight mistakes");
         let keys: Vec<&str> = errors.0.iter().map(|error| error.key.as_str()).collect();
         assert_eq!(
             keys,
-            ["issuer_url", "tokens.access_ttl", "limits.login_checks", "tokens.signing_alg", "introspection.audience"]
+            [
+                "issuer_url",
+                "tokens.access_ttl",
+                "limits.login_checks",
+                "cleanup.interval",
+                "cleanup.batch",
+                "cleanup.keep_log",
+                "tokens.signing_alg",
+                "introspection.audience",
+            ]
         );
+    }
+
+    #[test]
+    fn an_origin_is_scheme_host_and_port() {
+        for good in ["https://app.example", "http://127.0.0.1:3000", "https://[::1]:8443"] {
+            assert!(is_origin(good), "{good}");
+        }
+        for bad in
+            ["", "*", "null", "app.example", "https://", "https://a.example/", "https://A.example", "https://*.a"]
+        {
+            assert!(!is_origin(bad), "{bad}");
+        }
     }
 
     #[test]

@@ -1,36 +1,63 @@
 //! The HTTP side: the RFC's form endpoints and documents, in front of the same operations as gRPC.
 
+mod account;
+mod authorize;
 mod client;
+mod consent;
+mod cors;
+mod flow;
 mod introspect;
+mod login;
 mod metadata;
+pub mod pages;
 mod revoke;
 mod token;
+mod visitor;
 
 use axum::Router;
 use axum::routing::{get, post};
 use tessera_kit::http::error;
 
 use crate::context::Context;
+use pages::paths;
 
 /// Every route, at the root and, where the issuer URL has a path, below it.
-pub(crate) fn router(cx: &Context, introspection_endpoint: Option<String>) -> Router {
+pub(crate) fn router(cx: &Context, introspection_endpoint: Option<String>, origins: &[String]) -> Router {
     let document = metadata::Document::new(&cx.policy, introspection_endpoint);
     let path = issuer_path(&cx.policy.issuer_url).to_owned();
-    let endpoints = Router::new()
+    let for_scripts = Router::new()
         .route("/oauth2/token", post(token::handle))
         .route("/oauth2/revoke", post(revoke::handle))
-        .route("/oauth2/introspect", post(introspect::handle))
         .route("/oauth2/jwks", get(metadata::jwks));
+    let endpoints = Router::new()
+        .merge(cors::open_to(for_scripts, origins))
+        .route("/oauth2/introspect", post(introspect::handle))
+        .merge(pages());
     let well_known = get(move || {
         let document = document.clone();
         async move { document.response() }
     });
-    let mut router = endpoints.clone().route(metadata::WELL_KNOWN, well_known.clone());
+    let document = |at: &str| cors::open_to(Router::new().route(at, well_known.clone()), origins);
+    let mut router = endpoints.clone().merge(document(metadata::WELL_KNOWN));
     if !path.is_empty() {
         // RFC 8414 section 3.1: the issuer's path comes after the well-known one.
-        router = router.nest(&path, endpoints).route(&format!("{}{path}", metadata::WELL_KNOWN), well_known);
+        router = router.nest(&path, endpoints).merge(document(&format!("{}{path}", metadata::WELL_KNOWN)));
     }
     error::with_fallbacks(router).with_state(cx.clone())
+}
+
+/// What a person's browser asks for.
+fn pages() -> Router<Context> {
+    Router::new()
+        .route("/oauth2/authorize", get(authorize::handle))
+        .route(paths::LOGIN, get(login::show).post(login::submit))
+        .route(paths::LOGOUT, post(login::leave))
+        .route(paths::CONSENT, get(consent::show).post(consent::submit))
+        .route(paths::ACCOUNT, get(account::show))
+        .route(paths::REMOVE_APP, post(account::remove_app))
+        .route(paths::END_SESSION, post(account::end_session))
+        .route(paths::END_OTHER_SESSIONS, post(account::end_other_sessions))
+        .merge(pages::assets::routes())
 }
 
 /// The path of the issuer URL, without a slash at its end; empty where there is none.

@@ -6,7 +6,7 @@ pub mod config;
 pub mod context;
 pub mod grants;
 mod grpc;
-mod http;
+pub mod http;
 pub mod log;
 pub mod minting;
 pub mod operations;

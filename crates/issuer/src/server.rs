@@ -11,6 +11,7 @@ use tessera_api::admin::v1::client_service_server::ClientServiceServer;
 use tessera_api::admin::v1::key_service_server::KeyServiceServer;
 use tessera_api::admin::v1::scope_service_server::ScopeServiceServer;
 use tessera_api::admin::v1::user_service_server::UserServiceServer;
+use tessera_api::oauth::v1::authorization_service_server::AuthorizationServiceServer;
 use tessera_api::oauth::v1::token_service_server::TokenServiceServer;
 use tessera_api::sync::v1::sync_service_server::SyncServiceServer;
 use tessera_check::{Checker, CheckerOptions};
@@ -48,6 +49,7 @@ const READINESS: Duration = Duration::from_secs(1);
 /// The gRPC services, by their full names.
 const SERVICES: &[&str] = &[
     "tessera.oauth.v1.TokenService",
+    "tessera.oauth.v1.AuthorizationService",
     "tessera.admin.v1.ClientService",
     "tessera.admin.v1.UserService",
     "tessera.admin.v1.ScopeService",
@@ -205,12 +207,15 @@ pub async fn start(config: Config, deps: Deps, options: StartOptions) -> Result<
     if let Some(next) = keys.next {
         tokio::spawn(promote(cx.clone(), next, background.clone()));
     }
+    let housekeeping = operations::housekeeping::Housekeeping::new(cx.clone(), config.cleanup.clone());
+    tokio::spawn(housekeeping.run(background.clone()));
     let health = Health::new();
     watch_readiness(&cx, &health, &background);
     let stop = Stop::new();
     let serving = Options { stop: stop.clone(), random: Arc::clone(&deps.random) };
     let routes = routes(&cx, &health, &stop).await?;
-    let http = http_server.serve_http(http::router(&cx, checked.introspection_endpoint), &serving)?;
+    let http =
+        http_server.serve_http(http::router(&cx, checked.introspection_endpoint, &config.cors.origins), &serving)?;
     let grpc = grpc_server.serve_grpc(routes, &serving)?;
     let ops = ops_server.serve_http(ops::router(health.clone(), metrics), &serving)?;
     tracing::info!(issuer = %cx.policy.issuer_url, http = %http.addr(), grpc = %grpc.addr(), ops = %ops.addr(), "issuer started");
@@ -246,6 +251,9 @@ async fn routes(cx: &Context, health: &Health, stop: &Stop) -> Result<Routes, St
     let routes = Routes::default()
         .add_service(health.grpc_service(SERVICES).await)
         .add_service(TokenServiceServer::new(grpc::Tokens(cx.clone())).max_decoding_message_size(MAX_MESSAGE))
+        .add_service(
+            AuthorizationServiceServer::new(grpc::Authorizations(cx.clone())).max_decoding_message_size(MAX_MESSAGE),
+        )
         .add_service(
             ClientServiceServer::new(grpc::ClientAdministration(cx.clone())).max_decoding_message_size(4 * MAX_MESSAGE),
         )

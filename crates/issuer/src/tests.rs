@@ -2,7 +2,11 @@
 
 mod authentication;
 mod clients;
+mod codes;
 mod failures;
+mod housekeeping;
+mod people;
+mod refreshing;
 mod revocation;
 mod users;
 
@@ -87,6 +91,18 @@ impl TestIssuer {
         }
         let imported = imported.map(secret);
         operations::clients::create(self.cx(), draft(id), imported).await.expect("created")
+    }
+
+    /// Lets time pass; then waits until the issuer has heard from its database again.
+    async fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+        let mut looks = tokio::time::interval(Duration::from_millis(10));
+        let heard = async {
+            while !self.cx().publication.in_touch(self.clock.monotonic()) {
+                looks.tick().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), heard).await.expect("the database answers");
     }
 
     async fn head(&self) -> u64 {

@@ -34,6 +34,14 @@ impl RedirectUri {
     /// The longest URI, in bytes.
     pub const MAX_LEN: usize = 2048;
 
+    /// The host the browser is sent to, with its port where it has one; none for an application's own scheme.
+    #[must_use]
+    pub fn host(&self) -> Option<&str> {
+        let (scheme, rest) = self.0.split_once("://")?;
+        let web = scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http");
+        web.then(|| rest.split(['/', '?']).next().unwrap_or(rest))
+    }
+
     /// The URI as registered.
     #[must_use]
     pub fn as_str(&self) -> &str {

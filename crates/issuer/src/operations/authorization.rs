@@ -9,7 +9,7 @@ mod answer;
 mod error;
 mod request;
 
-pub use error::{AuthorizeError, DecideError};
+pub use error::{AuthorizeError, DecideError, Mistake, Untrusted};
 pub use request::Asked;
 
 use std::time::Duration;

@@ -13,7 +13,7 @@ use super::{Backend, TestIssuer, presented, token_request};
 use crate::grants;
 use crate::operations::revoke::{Authority, RevokeError, revoke};
 
-fn is_active(issuer: &TestIssuer, token: &str) -> bool {
+pub(super) fn is_active(issuer: &TestIssuer, token: &str) -> bool {
     let audience: Audience = "demo-resource".parse().expect("an audience");
     let rule = AudienceRule { resources: std::slice::from_ref(&audience), only: None };
     matches!(issuer.cx().checker.check(token, rule), Ok(Verdict::Active(_)))

@@ -79,13 +79,37 @@ impl Form {
         Ok(form)
     }
 
+    /// Reads a form in which any parameter may be repeated, for a reader who answers for that itself: see
+    /// [`repeated`](Self::repeated).
+    ///
+    /// # Errors
+    /// Every [`FormError`] but `Repeated`.
+    pub fn parse_repeating(body: &[u8]) -> Result<Self, FormError> {
+        let mut form = Self::default();
+        for pair in body.split(|b| *b == b'&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = split(pair);
+            form.add(decode(name)?, decode(value)?)?;
+        }
+        Ok(form)
+    }
+
+    /// The names that stand there more than once, with a value or without.
+    pub fn repeated(&self) -> impl Iterator<Item = &str> {
+        let names = self.0.iter().map(|(name, _)| name.as_str()).enumerate();
+        names.filter(|(at, name)| self.0[..*at].iter().any(|(n, _)| n == name)).map(|(_, name)| name)
+    }
+
     /// Adds a parameter, as long as it may stand there.
     pub(super) fn push(&mut self, name: String, value: String, repeatable: &[&str]) -> Result<(), FormError> {
-        if self.0.len() == MAX_PARAMETERS {
-            return Err(FormError::TooMany);
-        }
         if self.0.iter().any(|(n, _)| *n == name) && !repeatable.contains(&name.as_str()) {
             return Err(FormError::Repeated);
+        }
+        self.add(name, value)
+    }
+
+    fn add(&mut self, name: String, value: String) -> Result<(), FormError> {
+        if self.0.len() == MAX_PARAMETERS {
+            return Err(FormError::TooMany);
         }
         self.0.push((name, value));
         Ok(())

@@ -86,3 +86,11 @@ fn every_advice_may_stand_in_an_error_description() {
         assert!(tessera_types::error::is_description(error.advice()), "{error:?}");
     }
 }
+
+#[test]
+fn repeated_names_are_told_to_a_reader_who_asks() {
+    let form = Form::parse_repeating(b"a=1&b=2&a=&%62=3&c").expect("readable");
+    assert_eq!(form.repeated().collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!(Form::parse_repeating(b"a=1&b=2").expect("readable").repeated().count(), 0);
+    assert!(matches!(Form::parse_repeating(b"a=%"), Err(FormError::Escape)));
+}

@@ -1,0 +1,129 @@
+//! What every page has round it.
+
+use std::sync::Arc;
+
+use super::assets;
+use super::language::Language;
+use super::texts::Texts;
+
+/// The paths that pages link and post to, below the issuer's own path.
+pub mod paths {
+    /// GET: the login page. POST: `username`, `password`, `csrf`, `lang` and, in a transaction, `request`.
+    pub const LOGIN: &str = "/login";
+    /// GET: the consent page. POST: `decision` (`allow` or `deny`), `csrf`, `lang`, `request`.
+    pub const CONSENT: &str = "/consent";
+    /// POST: `csrf`, `lang` and, where the person shall come back to a transaction, `request`.
+    pub const LOGOUT: &str = "/logout";
+    /// GET: the account page.
+    pub const ACCOUNT: &str = "/account";
+    /// POST: `client_id`, `csrf`, `lang`.
+    pub const REMOVE_APP: &str = "/account/apps/remove";
+    /// POST: `session`, `csrf`, `lang`.
+    pub const END_SESSION: &str = "/account/sessions/end";
+    /// POST: `csrf`, `lang`. Every session but the caller's.
+    pub const END_OTHER_SESSIONS: &str = "/account/sessions/end-others";
+}
+
+/// The issuer as its pages show it. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Site {
+    name: Arc<str>,
+    base: Arc<str>,
+}
+
+impl Site {
+    /// From the issuer's URL: its host is the name, its path comes before every path on the pages.
+    #[must_use]
+    pub fn new(issuer_url: &str) -> Self {
+        let rest = issuer_url.split_once("://").map_or(issuer_url, |(_, rest)| rest);
+        let (host, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+        Self { name: host.into(), base: path.trim_end_matches('/').into() }
+    }
+
+    /// A path of the issuer's as a browser must ask for it.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+}
+
+/// What every page has round it: whose it is, its language, and where it is.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    site: Site,
+    language: Language,
+    here: String,
+}
+
+impl Frame {
+    /// `here` is the path and query at which GET shows this page again, below the issuer's path and without `lang`; the links to
+    /// the other language lead there, so that a transaction outlives the change. It is one of [`paths`], with a query that the
+    /// server wrote: never the caller's.
+    #[must_use]
+    pub fn new(site: &Site, language: Language, here: impl Into<String>) -> Self {
+        Self { site: site.clone(), language, here: here.into() }
+    }
+
+    /// The page's language.
+    #[must_use]
+    pub fn language(&self) -> Language {
+        self.language
+    }
+
+    pub(super) fn texts(&self) -> &'static Texts {
+        Texts::of(self.language)
+    }
+
+    pub(super) fn site_name(&self) -> &str {
+        &self.site.name
+    }
+
+    pub(super) fn url(&self, path: &str) -> String {
+        self.site.url(path)
+    }
+
+    pub(super) fn style_url(&self) -> String {
+        self.site.url(assets::STYLE.path())
+    }
+
+    pub(super) fn script_url(&self) -> String {
+        self.site.url(assets::SCRIPT.path())
+    }
+
+    /// This page in each language, and whether it is in that one now.
+    pub(super) fn links(&self) -> [(Language, String, bool); Language::ALL.len()] {
+        Language::ALL.map(|language| (language, self.in_language(language), language == self.language))
+    }
+
+    fn in_language(&self, language: Language) -> String {
+        let separator = if self.here.contains('?') { '&' } else { '?' };
+        format!("{}{separator}lang={}", self.site.url(&self.here), language.tag())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_stand_below_the_issuers_own() {
+        for (issuer, login) in [
+            ("https://id.example", "/login"),
+            ("https://id.example/", "/login"),
+            ("https://id.example/a/b", "/a/b/login"),
+            ("http://127.0.0.1:8080/a/", "/a/login"),
+        ] {
+            assert_eq!(Site::new(issuer).url(paths::LOGIN), login, "{issuer}");
+        }
+        assert_eq!(&*Site::new("http://127.0.0.1:8080/a").name, "127.0.0.1:8080");
+    }
+
+    #[test]
+    fn a_change_of_language_keeps_the_transaction() {
+        let site = Site::new("https://id.example/a");
+        let login = Frame::new(&site, Language::En, "/login?request=r1");
+        assert_eq!(login.in_language(Language::Fr), "/a/login?request=r1&lang=fr");
+        let account = Frame::new(&site, Language::Fr, paths::ACCOUNT);
+        assert_eq!(account.in_language(Language::En), "/a/account?lang=en");
+    }
+}

@@ -1,0 +1,193 @@
+//! Every page, with markup in every field, and what its answer carries.
+
+use askama::Template as _;
+use axum::body::to_bytes;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use rstest::rstest;
+use tessera_types::Timestamp;
+
+use super::*;
+
+/// What ends a text, an attribute, a tag, a comment and a template expression.
+const MARKUP: &str = "</title></script>--><script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{ 7*7 }}&amp;";
+
+fn markup() -> String {
+    MARKUP.to_owned()
+}
+
+fn frame(language: Language) -> Frame {
+    Frame::new(&Site::new("https://id.example/base"), language, "/login?request=r1")
+}
+
+fn client() -> ClientView {
+    ClientView { name: markup(), redirect: format!("https://{MARKUP}/cb") }
+}
+
+fn login(language: Language, error: Option<LoginError>) -> LoginView {
+    LoginView {
+        frame: frame(language),
+        client: Some(client()),
+        csrf: markup(),
+        request: Some(markup()),
+        identifier: markup(),
+        error,
+        signed_out: true,
+    }
+}
+
+fn consent(language: Language) -> ConsentView {
+    ConsentView {
+        frame: frame(language),
+        client: client(),
+        who: markup(),
+        scopes: vec![
+            ScopeView { name: markup(), description: String::new() },
+            ScopeView { name: markup(), description: markup() },
+        ],
+        csrf: markup(),
+        request: markup(),
+    }
+}
+
+fn account(language: Language) -> AccountView {
+    AccountView {
+        frame: frame(language),
+        username: markup(),
+        email: Some(markup()),
+        apps: vec![AppView {
+            client_id: markup(),
+            name: markup(),
+            redirect: Some(format!("https://{MARKUP}/cb")),
+            scopes: vec![ScopeView { name: markup(), description: markup() }],
+            since: Timestamp(0),
+        }],
+        sessions: vec![SessionView {
+            id: markup(),
+            current: false,
+            started: Timestamp(0),
+            last_used: Timestamp(i64::MAX),
+            user_agent: markup(),
+            address: Some(markup()),
+        }],
+        csrf: markup(),
+        notice: Some(Notice::AppRemoved),
+    }
+}
+
+fn error(language: Language, problem: Problem) -> ErrorView {
+    ErrorView { frame: frame(language), problem, reference: Some(markup()) }
+}
+
+fn assert_inert(page: &str) {
+    assert!(page.contains("alert(1)"), "the markup is on the page, as text");
+    assert_eq!(page.matches("<script").count(), 1, "only the page's own script:\n{page}");
+    assert!(!page.contains("<img") && !page.contains("-->"), "{page}");
+    assert!(!page.contains("\"'>"), "an attribute was ended:\n{page}");
+    assert!(!page.contains(" style=") && !page.contains("<style"), "the policy refuses inline style:\n{page}");
+    assert_eq!(page.matches("<h1").count(), 1);
+}
+
+#[rstest]
+fn markup_in_any_field_stays_text(#[values(Language::En, Language::Fr)] language: Language) {
+    for shown in [None, Some(LoginError::Wrong)] {
+        assert_inert(&login(language, shown).render().expect("a page"));
+    }
+    assert_inert(&consent(language).render().expect("a page"));
+    assert_inert(&account(language).render().expect("a page"));
+    assert_inert(&error(language, Problem::Internal).render().expect("a page"));
+}
+
+#[test]
+fn templates_never_turn_escaping_off() {
+    for template in [
+        include_str!("../../../templates/base.html"),
+        include_str!("../../../templates/parts.html"),
+        include_str!("../../../templates/login.html"),
+        include_str!("../../../templates/consent.html"),
+        include_str!("../../../templates/error.html"),
+        include_str!("../../../templates/account.html"),
+    ] {
+        assert!(!template.contains("safe") && !template.contains("escape"), "{template}");
+        assert!(!template.contains("://") || template.contains("xmlns='http://www.w3.org/2000/svg'"), "{template}");
+    }
+}
+
+#[rstest]
+#[case(login(Language::En, None), 200, None)]
+#[case(login(Language::En, Some(LoginError::Wrong)), 422, None)]
+#[case(login(Language::En, Some(LoginError::Throttled { seconds: 30 })), 429, Some("30"))]
+#[case(login(Language::En, Some(LoginError::Expired)), 400, None)]
+#[case(login(Language::En, Some(LoginError::Busy)), 503, Some("1"))]
+#[case(consent(Language::En), 200, None)]
+#[case(account(Language::En), 200, None)]
+#[case(error(Language::En, Problem::UnknownClient), 400, None)]
+#[case(error(Language::En, Problem::WrongRedirect), 400, None)]
+#[case(error(Language::En, Problem::Malformed), 400, None)]
+#[case(error(Language::En, Problem::Expired), 400, None)]
+#[case(error(Language::En, Problem::StaleForm), 403, None)]
+#[case(error(Language::En, Problem::NotFound), 404, None)]
+#[case(error(Language::En, Problem::Throttled { seconds: 0 }), 429, Some("1"))]
+#[case(error(Language::En, Problem::Busy), 503, Some("1"))]
+#[case(error(Language::En, Problem::Internal), 500, None)]
+fn every_answer_is_guarded_and_says_how_it_went(
+    #[case] view: impl IntoResponse,
+    #[case] status: u16,
+    #[case] retry_after: Option<&str>,
+) {
+    let response = view.into_response();
+    assert_eq!(response.status(), StatusCode::from_u16(status).expect("a status"));
+    let value = |name: &str| response.headers().get(name).map(|value| value.to_str().expect("ASCII"));
+    assert_eq!(value("content-type"), Some("text/html; charset=utf-8"));
+    assert_eq!(value("content-language"), Some("en"));
+    assert_eq!(value("cache-control"), Some("no-store"));
+    assert_eq!(value("x-frame-options"), Some("DENY"));
+    assert_eq!(value("retry-after"), retry_after);
+    let policy = value("content-security-policy").expect("a policy");
+    assert!(policy.ends_with("form-action 'self'"), "a host that is none adds nothing: {policy}");
+}
+
+#[tokio::test]
+async fn a_transactions_pages_may_post_towards_the_client_and_keep_their_language() {
+    let client = ClientView { name: "Album".to_owned(), redirect: "https://album.example/cb".to_owned() };
+    let request = Some("r1".to_owned());
+    let response =
+        LoginView { client: Some(client), request, signed_out: false, ..login(Language::Fr, None) }.into_response();
+    let policy = response.headers()[header::CONTENT_SECURITY_POLICY].to_str().expect("ASCII");
+    assert!(policy.ends_with("form-action 'self' https://album.example"), "{policy}");
+    let page = text(response).await;
+    assert!(page.contains("<html lang=\"fr\">"), "{page}");
+    assert!(page.contains("action=\"/base/login\""), "{page}");
+    assert!(page.contains("name=\"lang\" value=\"fr\""), "{page}");
+    assert!(page.contains("name=\"request\" value=\"r1\""), "{page}");
+    assert!(page.contains("href=\"/base/login?request=r1&#38;lang=en\""), "{page}");
+    assert!(page.contains(&format!("href=\"/base{}\"", assets::STYLE.path())), "{page}");
+}
+
+#[test]
+fn a_login_without_a_client_belongs_to_no_transaction() {
+    let view = LoginView { client: None, request: None, ..login(Language::En, None) };
+    let page = view.render().expect("a page");
+    assert!(!page.contains("name=\"request\""), "{page}");
+}
+
+#[test]
+fn allow_and_deny_weigh_the_same() {
+    let page = consent(Language::En).render().expect("a page");
+    assert!(page.contains("<button type=\"submit\" name=\"decision\" value=\"allow\">"), "{page}");
+    assert!(page.contains("<button type=\"submit\" name=\"decision\" value=\"deny\">"), "{page}");
+}
+
+#[test]
+fn the_account_page_offers_to_end_other_sessions_only_where_there_are_any() {
+    let mut view = account(Language::En);
+    assert!(view.render().expect("a page").contains(paths::END_OTHER_SESSIONS));
+    view.sessions[0].current = true;
+    let page = view.render().expect("a page");
+    assert!(!page.contains(paths::END_OTHER_SESSIONS) && !page.contains("name=\"session\""), "{page}");
+}
+
+async fn text(response: Response) -> String {
+    let body = to_bytes(response.into_body(), usize::MAX).await.expect("a body");
+    String::from_utf8(body.to_vec()).expect("UTF-8")
+}

@@ -1,0 +1,194 @@
+//! Refresh tokens: turns, graces and ends.
+
+use std::time::Duration;
+
+use rstest::rstest;
+use tessera_types::{Failure as _, PresentedSecret};
+
+use super::people::{People, refresh_of, user_client};
+use super::revocation::is_active;
+use super::{Backend, TestIssuer, secret};
+use crate::grants::TokenError;
+use crate::grants::refresh_token::RefreshError;
+use crate::operations::revoke::{Authority, RevokeError, revoke};
+use crate::operations::{clients, consents, users};
+
+const A_SECOND: Duration = Duration::from_secs(1);
+
+fn why(result: Result<crate::minting::Minted, TokenError>) -> RefreshError {
+    match result {
+        Err(TokenError::Refresh(error)) => error,
+        Err(other) => panic!("{other:?}"),
+        Ok(_) => panic!("it was issued"),
+    }
+}
+
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test(flavor = "multi_thread")]
+async fn within_the_grace_the_same_successor_comes_again_and_later_the_family_dies(#[case] backend: Backend) {
+    let Some(issuer) = TestIssuer::start(backend).await else { return };
+    let people = People::of(issuer).await;
+    let first = refresh_of(&people.by_password().await);
+    let second = refresh_of(&people.refresh(&first).await.expect("refreshed"));
+    let third = people.refresh(&second).await.expect("refreshed");
+    people.issuer.advance(10 * A_SECOND).await;
+    assert_eq!(refresh_of(&people.refresh(&first).await.expect("within the grace")), second, "the same again");
+    assert_eq!(refresh_of(&people.refresh(&second).await.expect("within the grace")), refresh_of(&third));
+    people.issuer.advance(A_SECOND).await;
+    let fourth = people.refresh(&refresh_of(&third)).await.expect("nothing has died");
+    assert!(is_active(&people.issuer, &fourth.access_token));
+    assert_eq!(why(people.refresh(&second).await), RefreshError::Reused);
+    assert_eq!(why(people.refresh(&refresh_of(&fourth)).await), RefreshError::Revoked);
+    for token in [&third.access_token, &fourth.access_token] {
+        assert!(!is_active(&people.issuer, token), "what came of the grant is dead");
+    }
+    assert!(is_active(&people.issuer, &people.by_password().await.access_token), "another grant is not concerned");
+}
+
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_refreshes_at_once_all_get_one_successor(#[case] backend: Backend) {
+    let Some(issuer) = TestIssuer::start(backend).await else { return };
+    let people = People::of(issuer).await;
+    let first = refresh_of(&people.by_password().await);
+    let all = futures::future::join_all((0..64).map(|_| people.refresh(&first))).await;
+    let successors: Vec<String> = all.into_iter().map(|r| refresh_of(&r.expect("no failure"))).collect();
+    assert!(successors.iter().all(|token| *token == successors[0]));
+    people.refresh(&successors[0]).await.expect("it is the current one");
+}
+
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_family_ends_unused_and_in_any_case(#[case] backend: Backend) {
+    let Some(issuer) = TestIssuer::start(backend).await else { return };
+    let people = People::of(issuer).await;
+    let policy = people.issuer.cx().policy.clone();
+    let unused = refresh_of(&people.by_password().await);
+    let mut used = refresh_of(&people.by_password().await);
+    let mut passed = Duration::ZERO;
+    let step = policy.refresh_ttl - A_SECOND;
+    while passed + step < policy.refresh_absolute_ttl {
+        people.issuer.advance(step).await;
+        passed += step;
+        used = refresh_of(&people.refresh(&used).await.expect("used in time"));
+    }
+    assert_eq!(why(people.refresh(&unused).await), RefreshError::Expired);
+    people.issuer.advance(policy.refresh_absolute_ttl - passed).await;
+    assert_eq!(why(people.refresh(&used).await), RefreshError::Expired, "however often it was used");
+}
+
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_from_before_gives_anything_after(#[case] backend: Backend) {
+    let Some(issuer) = TestIssuer::start(backend).await else { return };
+    let people = People::of(issuer).await;
+    let cx = people.issuer.cx();
+    let changed = users::NewPassword::Plain(secret("another password"));
+    let app = "app".parse().expect("a client id");
+    for what in ["password", "disabled user", "disabled client", "consent", "user's tokens"] {
+        let before = people.by_password().await;
+        match what {
+            "password" => drop(users::set_password(cx, people.ada.id, &changed).await.expect("changed")),
+            "disabled user" => {
+                users::set_enabled(cx, people.ada.id, false).await.expect("disabled");
+                users::set_enabled(cx, people.ada.id, true).await.expect("enabled");
+            }
+            "disabled client" => {
+                clients::set_enabled(cx, &app, false).await.expect("disabled");
+                clients::set_enabled(cx, &app, true).await.expect("enabled");
+            }
+            "consent" => {
+                people.code().await;
+                consents::withdraw(cx, people.ada.id, &app).await.expect("withdrawn");
+            }
+            _ => drop(users::revoke_tokens(cx, people.ada.id).await.expect("revoked")),
+        }
+        let error = people.refresh(&refresh_of(&before)).await;
+        assert_eq!(why(error), RefreshError::Revoked, "{what}");
+        assert!(!is_active(&people.issuer, &before.access_token), "{what}");
+        let old = users::NewPassword::Plain(secret(super::people::PASSWORD));
+        users::set_password(cx, people.ada.id, &old).await.expect("changed back");
+    }
+}
+
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test(flavor = "multi_thread")]
+async fn forged_and_foreign_refresh_tokens_kill_nothing(#[case] backend: Backend) {
+    let Some(issuer) = TestIssuer::start(backend).await else { return };
+    let people = People::of(issuer).await;
+    let other = user_client(&people.issuer, "other").await;
+    let token = refresh_of(&people.by_password().await);
+    let parsed: tessera_types::RefreshToken = token.parse().expect("a refresh token");
+    let forged = tessera_types::RefreshToken { secret: [0; 32], ..parsed.clone() };
+    let mut spent = parsed.clone();
+    spent.generation = u32::MAX;
+    for forged in [forged, spent] {
+        assert_eq!(why(people.refresh(&forged.to_text()).await), RefreshError::Unknown);
+    }
+    let grant = crate::grants::GrantRequest::refresh_token(Some(token.clone())).expect("given");
+    let stolen = people.run_as(&other, grant).await;
+    assert_eq!(why(stolen), RefreshError::NotYours);
+    let revoked = revoke(people.issuer.cx(), Authority::Client(other), &token).await;
+    assert!(matches!(revoked, Err(RevokeError::NotYours)), "{revoked:?}");
+    people.refresh(&token).await.expect("nothing has died");
+}
+
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test(flavor = "multi_thread")]
+async fn revoking_a_refresh_token_spent_or_not_kills_its_grant(#[case] backend: Backend) {
+    let Some(issuer) = TestIssuer::start(backend).await else { return };
+    let people = People::of(issuer).await;
+    let cx = people.issuer.cx();
+    for spent in [false, true] {
+        let first = people.by_password().await;
+        let token = refresh_of(&first);
+        let last = if spent { people.refresh(&token).await.expect("refreshed") } else { first };
+        let as_client = || Authority::Client(people.app.clone());
+        let revision = revoke(cx, as_client(), &token).await.expect("revoked");
+        assert!(!is_active(&people.issuer, &last.access_token), "{spent}");
+        assert_eq!(why(people.refresh(&refresh_of(&last)).await), RefreshError::Revoked, "{spent}");
+        assert_eq!(revoke(cx, as_client(), &token).await.expect("again"), revision, "the recorded revision");
+    }
+}
+
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_that_races_a_revocation_leaves_nothing_active(#[case] backend: Backend) {
+    let Some(issuer) = TestIssuer::start(backend).await else { return };
+    let people = People::of(issuer).await;
+    for _ in 0..20 {
+        let token = refresh_of(&people.by_password().await);
+        let revoking = revoke(people.issuer.cx(), Authority::Client(people.app.clone()), &token);
+        let (revoked, refreshed) = futures::join!(revoking, people.refresh(&token));
+        revoked.expect("revoked");
+        if let Ok(minted) = refreshed {
+            assert!(!is_active(&people.issuer, &minted.access_token));
+            assert_eq!(why(people.refresh(&refresh_of(&minted)).await), RefreshError::Revoked);
+        }
+    }
+}
+
+#[test]
+fn every_refusal_of_a_refresh_token_tells_the_same() {
+    use RefreshError as E;
+    let all = [E::Unknown, E::NotYours, E::Expired, E::Revoked, E::Reused];
+    assert!(all.iter().all(|error| error.advice() == E::Unknown.advice() && error.code() == E::Unknown.code()));
+    assert!(
+        PresentedSecret::new("\0".to_owned()).is_some(),
+        "what stands for a password that is too long is a secret like any"
+    );
+}
