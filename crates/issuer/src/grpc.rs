@@ -4,11 +4,8 @@ mod access;
 mod admin_client;
 mod admin_key;
 mod admin_scope;
-<<<<<<< HEAD
-mod authorization;
-=======
 mod admin_user;
->>>>>>> wt-cli
+mod authorization;
 mod page;
 mod sync;
 mod token;
@@ -17,10 +14,7 @@ mod wire;
 pub(crate) use admin_client::ClientAdministration;
 pub(crate) use admin_key::KeyAdministration;
 pub(crate) use admin_scope::ScopeAdministration;
-<<<<<<< HEAD
-pub(crate) use authorization::Authorizations;
-=======
 pub(crate) use admin_user::UserAdministration;
->>>>>>> wt-cli
+pub(crate) use authorization::Authorizations;
 pub(crate) use sync::Feed;
 pub(crate) use token::Tokens;

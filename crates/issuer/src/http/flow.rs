@@ -1,7 +1,8 @@
 //! What the handlers of pages share: the parameters of a page, the transaction it belongs to, and the page for what went wrong.
 
 use axum::body::Body;
-use axum::http::Request;
+use axum::extract::State;
+use axum::http::{Request, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use tessera_kit::http::{Form, FormBody};
 use tessera_types::{ErrorCode, Failure, RequestToken};
@@ -119,6 +120,14 @@ impl Page {
         let frame = self.frame(None, paths::ACCOUNT);
         ErrorView { frame, problem, reference: None }.into_response()
     }
+}
+
+/// A path of the pages' asked for in another way than its forms and links do.
+pub(super) async fn wrong_method(State(cx): State<Context>, request: Request<Body>) -> Response {
+    let (page, _) = Page::asked(&cx, &request);
+    let mut response = page.problem(Problem::NotFound);
+    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+    response
 }
 
 impl Transaction {
