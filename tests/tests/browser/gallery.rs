@@ -74,6 +74,11 @@ impl Gallery {
         Ok(())
     }
 
+    /// Everything that was found so far.
+    pub(crate) fn faults(&self) -> &[String] {
+        &self.faults
+    }
+
     /// Fails where anything was found on any page.
     pub(crate) fn close(self) -> Result<()> {
         ensure!(self.faults.is_empty(), "{} faults:\n{}", self.faults.len(), self.faults.join("\n"));

@@ -182,3 +182,19 @@ async fn axe_finds_nothing_on_any_page_in_any_state_in_french() -> Result<()> {
     let Some(tour) = Tour::start("fr").await? else { return Ok(()) };
     tour.go_round().await
 }
+
+/// What looks for faults sees them.
+#[tokio::test]
+async fn axe_finds_a_label_that_is_gone_and_a_text_that_is_too_pale() -> Result<()> {
+    let Some(mut tour) = Tour::start("en").await? else { return Ok(()) };
+    tour.open("/login").await?;
+    let spoil = "document.querySelector('label').remove(); document.querySelector('h1').style.color = '#ccc';
+        document.querySelector('.primary').style.width = '1400px';";
+    tour.browser.script(spoil, &[]).await?;
+    tour.gallery.see(&tour.browser, "spoiled").await?;
+    let faults = tour.gallery.faults().join("\n");
+    for fault in ["label: ", "color-contrast: ", "wider than the window"] {
+        assert!(faults.contains(fault), "{fault}: {faults}");
+    }
+    Ok(())
+}

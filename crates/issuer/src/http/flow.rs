@@ -7,7 +7,7 @@ use axum::response::{IntoResponse as _, Response};
 use tessera_kit::http::{Form, FormBody};
 use tessera_types::{ErrorCode, Failure, RequestToken};
 
-use super::pages::{ClientView, ErrorView, Frame, Problem, Site, paths};
+use super::pages::{ClientView, ErrorView, Frame, Language, Problem, Site};
 use super::visitor::Visitor;
 use crate::context::Context;
 use crate::operations::authorization::{self, DecideError, Pending};
@@ -66,8 +66,12 @@ impl Page {
             }
             None => (path.to_owned(), None),
         };
-        let language = self.visitor.language(self.lang.as_deref().or(locales));
-        Frame::new(&self.site, language, here)
+        Frame::new(&self.site, self.language(locales), here)
+    }
+
+    /// The language that the page, its transaction or else the browser asks for.
+    fn language(&self, locales: Option<&str>) -> Language {
+        self.visitor.language(self.lang.as_deref().or(locales))
     }
 
     /// Where a page of the issuer's is, with the transaction and the language that were chosen.
@@ -117,7 +121,7 @@ impl Page {
 
     /// The page for a problem. Nothing of the request is on it.
     pub(super) fn problem(&self, problem: Problem) -> Response {
-        let frame = self.frame(None, paths::ACCOUNT);
+        let frame = Frame::of_once(&self.site, self.language(None));
         ErrorView { frame, problem, reference: None }.into_response()
     }
 }
