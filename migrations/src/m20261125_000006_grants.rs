@@ -91,7 +91,7 @@ impl MigrationTrait for Migration {
 }
 
 /// For the deletion of what is over, and of what belongs to a client or a user that goes.
-fn indexes() -> [IndexCreateStatement; 8] {
+fn indexes() -> [IndexCreateStatement; 9] {
     let index = |name: &str| Index::create().name(name).take();
     [
         index("authorization_requests_expires_idx")
@@ -115,6 +115,7 @@ fn indexes() -> [IndexCreateStatement; 8] {
             .col(AuthorizationCodes::UserId)
             .take(),
         index("refresh_families_expires_idx").table(RefreshFamilies::Table).col(RefreshFamilies::Expires).take(),
+        index("refresh_families_ends_idx").table(RefreshFamilies::Table).col(RefreshFamilies::Ends).take(),
         index("refresh_families_client_id_idx").table(RefreshFamilies::Table).col(RefreshFamilies::ClientId).take(),
         index("refresh_families_user_id_idx").table(RefreshFamilies::Table).col(RefreshFamilies::UserId).take(),
     ]

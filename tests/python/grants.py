@@ -15,6 +15,7 @@ from authlib.integrations.base_client import OAuthError
 from authlib.integrations.requests_client import OAuth2Session
 from authlib.oauth2 import rfc8414, rfc9068, rfc9207
 from authlib.oauth2.rfc6749.parameters import parse_authorization_code_response
+from joserfc.jwk import KeySet
 
 GRANTS = {"authorization_code", "client_credentials", "password", "refresh_token"}
 SCOPES = "orders:read orders:write"
@@ -59,7 +60,7 @@ class Validator(rfc9068.JWTBearerTokenValidator):
         self.jwks_uri = metadata["jwks_uri"]
 
     def get_jwks(self):
-        return requests.get(self.jwks_uri, timeout=WITHIN).json()
+        return KeySet.import_key_set(requests.get(self.jwks_uri, timeout=WITHIN).json())
 
     def validate(self, token, scopes):
         claims = self.authenticate_token(token)

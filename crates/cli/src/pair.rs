@@ -28,6 +28,9 @@ pub struct Plan {
     pub free_ports: bool,
 }
 
+/// How long the issuer may take to read what was written beside it.
+const APPLIED_WITHIN: Duration = Duration::from_secs(5);
+
 /// The issuer URL of `tessera dev`.
 pub const ISSUER_URL: &str = "http://127.0.0.1:6400";
 
@@ -134,6 +137,11 @@ async fn introspector(
         .introspector(&issuer.cx.policy.issuer_audience)
         .await
         .map_err(|error| Problem::internal("INTROSPECTOR_CREDENTIAL", chain(&error)))?;
+    // It was written beside the issuer: a token from before the issuer has read of it would be dead on arrival.
+    let head = issuer.cx.store.log().head().await;
+    let head = head.map_err(|error| Problem::internal("INTROSPECTOR_CREDENTIAL", chain(&error)))?;
+    let applied = issuer.cx.publication.applied(head.revision(), APPLIED_WITHIN).await;
+    applied.map_err(|error| Problem::internal("INTROSPECTOR_CREDENTIAL", chain(&error)))?;
     let config = tessera_introspector::Config {
         issuer_url,
         listen: if free_ports { Listen::free_ports() } else { Listen::default() },

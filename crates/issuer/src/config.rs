@@ -31,6 +31,8 @@ pub struct Config {
     pub introspection: Introspection,
     /// `[sync]`.
     pub sync: Sync,
+    /// `[cleanup]`.
+    pub cleanup: Cleanup,
     /// `[limits]`.
     pub limits: Limits,
     /// `[log]`.
@@ -133,6 +135,19 @@ pub struct Sync {
     pub confirm_within: Duration,
 }
 
+/// `[cleanup]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Cleanup {
+    /// How often what is over is deleted: 1 s to 1 h.
+    #[serde(with = "tessera_kit::config::duration")]
+    pub interval: Duration,
+    /// How many rows one transaction deletes at most: 1 to 10000.
+    pub batch: u64,
+    /// How many of the log's newest entries are kept: 1000 to 1000000000. An introspector that is further behind gets a snapshot.
+    pub keep_log: u64,
+}
+
 /// `[limits]`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -161,6 +176,7 @@ impl Default for Config {
             cors: Cors::default(),
             introspection: Introspection::default(),
             sync: Sync::default(),
+            cleanup: Cleanup::default(),
             limits: Limits::default(),
             log: Log::default(),
         }
@@ -204,6 +220,12 @@ impl Default for Introspection {
 impl Default for Sync {
     fn default() -> Self {
         Self { confirm_within: Duration::from_secs(8) }
+    }
+}
+
+impl Default for Cleanup {
+    fn default() -> Self {
+        Self { interval: Duration::from_mins(1), batch: 1000, keep_log: 100_000 }
     }
 }
 
@@ -304,6 +326,15 @@ impl Config {
                 "cors.origins",
                 "origins as browsers send them, for instance https://app.example.com; no path, no *, no null",
             );
+        }
+        if self.cleanup.interval < Duration::from_secs(1) || self.cleanup.interval > Duration::from_hours(1) {
+            wrong("cleanup.interval", "1s to 1h");
+        }
+        if !(1..=10_000).contains(&self.cleanup.batch) {
+            wrong("cleanup.batch", "1 to 10000");
+        }
+        if !(1000..=1_000_000_000).contains(&self.cleanup.keep_log) {
+            wrong("cleanup.keep_log", "1000 to 1000000000");
         }
         let endpoint = Some(self.introspection.endpoint.clone()).filter(|url| !url.is_empty());
         if endpoint.as_ref().is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
@@ -411,11 +442,21 @@ mod tests {
         config.tokens.signing_alg = "HS256".to_owned();
         config.introspection.audience = "two words".to_owned();
         config.limits.login_checks = 1025;
-        let errors = config.check().err().expect("five mistakes");
+        config.cleanup = Cleanup { interval: Duration::from_millis(10), batch: 0, keep_log: 999 };
+        let errors = config.check().err().expect("eight mistakes");
         let keys: Vec<&str> = errors.0.iter().map(|error| error.key.as_str()).collect();
         assert_eq!(
             keys,
-            ["issuer_url", "tokens.access_ttl", "limits.login_checks", "tokens.signing_alg", "introspection.audience"]
+            [
+                "issuer_url",
+                "tokens.access_ttl",
+                "limits.login_checks",
+                "cleanup.interval",
+                "cleanup.batch",
+                "cleanup.keep_log",
+                "tokens.signing_alg",
+                "introspection.audience",
+            ]
         );
     }
 

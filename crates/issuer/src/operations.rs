@@ -5,6 +5,7 @@ pub mod authorization;
 pub mod clients;
 pub mod consents;
 pub mod grants;
+pub mod housekeeping;
 pub mod introspect;
 pub mod keys;
 pub mod revoke;

@@ -207,6 +207,8 @@ pub async fn start(config: Config, deps: Deps, options: StartOptions) -> Result<
     if let Some(next) = keys.next {
         tokio::spawn(promote(cx.clone(), next, background.clone()));
     }
+    let housekeeping = operations::housekeeping::Housekeeping::new(cx.clone(), config.cleanup.clone());
+    tokio::spawn(housekeeping.run(background.clone()));
     let health = Health::new();
     watch_readiness(&cx, &health, &background);
     let stop = Stop::new();

@@ -1,6 +1,6 @@
 //! The issuer's metrics, by kept handles.
 
-use metrics::{Counter, Histogram};
+use metrics::{Counter, Gauge, Histogram};
 use tessera_kit::metrics::Metrics;
 use tessera_types::{ErrorCode, GrantType};
 
@@ -9,10 +9,12 @@ use crate::client_auth::AuthMethod;
 /// The handles.
 #[derive(Clone)]
 pub struct Telemetry {
-    metrics: Metrics,
+    pub(crate) metrics: Metrics,
     /// How long revocations waited for everybody.
     pub barrier: Histogram,
     refresh_reuse: Counter,
+    /// Whether the floor has stopped, for want of a clock to believe.
+    pub floor_stopped: Gauge,
 }
 
 impl Telemetry {
@@ -29,7 +31,12 @@ impl Telemetry {
             "Spent refresh tokens that were presented again; each ended a grant.",
             &[],
         );
-        Self { metrics, barrier, refresh_reuse }
+        let floor_stopped = metrics.gauge(
+            "tessera_floor_stopped",
+            "1 where the clocks jumped or differ, so that nothing is deleted by them until a restart.",
+            &[],
+        );
+        Self { metrics, barrier, refresh_reuse, floor_stopped }
     }
 
     /// Counts a token request; `None` is success.
@@ -56,6 +63,12 @@ impl Telemetry {
     /// Counts a spent refresh token that was presented again.
     pub fn refresh_reuse(&self) {
         self.refresh_reuse.increment(1);
+    }
+
+    /// Counts what housekeeping deleted.
+    pub fn cleaned(&self, kind: &'static str, deleted: u64) {
+        self.counter("tessera_cleanup_deleted_total", "Rows that housekeeping deleted, by kind.", &[("kind", kind)])
+            .increment(deleted);
     }
 
     fn counter(&self, name: &'static str, help: &'static str, labels: &[(&'static str, &'static str)]) -> Counter {

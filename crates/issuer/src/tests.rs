@@ -4,6 +4,7 @@ mod authentication;
 mod clients;
 mod codes;
 mod failures;
+mod housekeeping;
 mod people;
 mod refreshing;
 mod revocation;

@@ -27,6 +27,7 @@ use arc_swap::ArcSwapOption;
 use tessera_types::{ErrorCode, Failure, Revision};
 use tokio::sync::watch;
 
+pub use self::expiries::forgotten_before;
 pub use self::state::{ClientEntry, KeyEntry, State};
 
 use self::expiries::Expiries;

@@ -9,13 +9,15 @@ use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolO
 use sea_orm::sqlx::{ConnectOptions as _, Executor as _};
 use sea_orm::{
     AccessMode, ColumnTrait as _, ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, EntityTrait as _,
-    IsolationLevel, QueryFilter as _, SqliteTransactionMode, SqlxError, TransactionOptions, TransactionTrait as _,
+    IsolationLevel, QueryFilter as _, SqliteTransactionMode, SqlxError, Statement, TransactionOptions,
+    TransactionTrait as _,
 };
 use tessera_ledger::event::Position;
-use tessera_types::Epoch;
+use tessera_types::{Epoch, Timestamp};
 use tokio::sync::watch;
 
 use crate::authorizations::Authorizations;
+use crate::cleanup::Cleanup;
 use crate::clients::Clients;
 use crate::consents::Consents;
 use crate::entities::log_head;
@@ -128,6 +130,24 @@ impl Database {
     #[must_use]
     pub fn holders(&self) -> Holders<'_> {
         Holders::new(&self.shared.reader, &self.shared.writer)
+    }
+
+    /// Deletes what is over.
+    #[must_use]
+    pub fn cleanup(&self) -> Cleanup<'_> {
+        Cleanup::new(self)
+    }
+
+    /// What the database's clock says: on PostgreSQL its server's, on SQLite this machine's.
+    pub async fn now(&self) -> Result<Timestamp, StoreError> {
+        let query = match self.shared.kind {
+            Kind::Sqlite => "SELECT unixepoch()",
+            Kind::Postgres => "SELECT floor(extract(epoch FROM clock_timestamp()))::bigint",
+        };
+        let query = Statement::from_string(self.shared.reader.get_database_backend(), query);
+        let row = self.shared.reader.query_one_raw(query).await?;
+        let row = row.ok_or_else(|| StoreError::Internal("the database does not tell the time".into()))?;
+        Ok(Timestamp(row.try_get_by_index(0)?))
     }
 
     /// Reads the log.
@@ -296,7 +316,7 @@ fn unreachable(options: &DatabaseOptions, error: SqlxError) -> ConnectError {
 
 #[cfg(test)]
 mod tests {
-    use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
+    use sea_orm::DbBackend;
 
     use super::*;
 

@@ -7,6 +7,7 @@
 //! No secret comes here in the clear: the types take [`SecretHash`](tessera_types::SecretHash) and sealed bytes alone.
 
 pub mod authorizations;
+pub mod cleanup;
 pub mod clients;
 pub mod consents;
 pub mod database;
@@ -24,6 +25,7 @@ pub mod transaction;
 pub mod users;
 
 pub use authorizations::{AuthorizationCodeRecord, AuthorizationRequest, AuthorizationWrites, Authorizations};
+pub use cleanup::Cleanup;
 pub use clients::{Client, ClientFilter, ClientWrites, Clients, StoredSecret};
 pub use consents::{Consent, ConsentWrites, Consents};
 pub use database::Database;

@@ -8,7 +8,8 @@ use std::ops::Deref;
 use sea_orm::{
     ColumnTrait as _, DatabaseExecutor, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
-use tessera_ledger::event::{ChainHash, Entry, Fact, Position, Snapshot};
+use tessera_ledger::event::{ChainHash, Entry, Event, Fact, Position, Snapshot};
+use tessera_types::Timestamp;
 
 use crate::database::Database;
 use crate::entities::{log_event, log_fact, log_head};
@@ -98,12 +99,34 @@ impl<'a> Log<'a> {
         Ok(facts)
     }
 
+    /// The floor: what expired before it is inactive (revocation.md). With the revision of the event that raised it there.
+    pub async fn floor(&self) -> Result<Option<(u64, Timestamp)>, StoreError> {
+        let about = Event::ExpiredBefore(Timestamp(0)).about();
+        match self.fact(&about).await? {
+            Some(Fact { revision, event: Event::ExpiredBefore(floor) }) => Ok(Some((revision, floor))),
+            Some(_) => Err(StoreError::corrupt("log_facts", "the floor is something else")),
+            None => Ok(None),
+        }
+    }
+
+    /// When the first of the revocations ends that end at this moment or later; `None` where there are none.
+    pub async fn first_expiry(&self, from: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        let query = log_fact::Entity::find()
+            .select_only()
+            .column(log_fact::Column::ExpiresAt)
+            .filter(log_fact::Column::ExpiresAt.gte(from.0))
+            .order_by_asc(log_fact::Column::ExpiresAt)
+            .limit(1);
+        let first: Option<i64> = query.into_tuple().one(&self.source).await?;
+        Ok(first.map(Timestamp))
+    }
+
     async fn facts(&self) -> Result<Vec<Fact>, StoreError> {
         let rows = log_fact::Entity::find().order_by_asc(log_fact::Column::Revision).all(&self.source).await?;
         rows.into_iter().map(Fact::try_from).collect()
     }
 
-    async fn head_row(&self) -> Result<log_head::Model, StoreError> {
+    pub(crate) async fn head_row(&self) -> Result<log_head::Model, StoreError> {
         let row = log_head::Entity::find_by_id(log_head::ROW).one(&self.source).await?;
         row.ok_or(StoreError::NotPrepared(None))
     }
@@ -139,6 +162,6 @@ impl<'a> WholeLog<'a> {
 }
 
 /// A revision as the database counts.
-fn signed(revision: u64) -> Result<i64, StoreError> {
+pub(crate) fn signed(revision: u64) -> Result<i64, StoreError> {
     i64::try_from(revision).map_err(|error| StoreError::Refused(Box::new(error)))
 }

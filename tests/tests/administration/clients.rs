@@ -190,7 +190,7 @@ async fn an_update_names_fields_that_can_change_and_overwrites_nobody_elses(#[ca
 }
 
 /// What somebody may make of a page token: every byte changed, pieces cut off and put on, and what injections look like.
-fn mutations(token: &str) -> Vec<String> {
+pub(crate) fn mutations(token: &str) -> Vec<String> {
     let mut mutated: Vec<String> = (0..token.len()).map(|end| token[..end].to_owned()).collect();
     for position in 0..token.len() {
         for other in ["A", "_", "'", "%", "=", "é"] {

@@ -8,7 +8,9 @@ use tessera_tests::{Client, World, create_client, world_with};
 
 /// The one that signs in.
 pub(crate) const USERNAME: &str = "ada";
-const PASSWORD: &str = "analytical engine no. 1";
+
+/// What they type.
+pub(crate) const PASSWORD: &str = "analytical engine no. 1";
 
 /// Where answers go. Nobody is there: browsers are only seen to be sent.
 pub(crate) const REDIRECT_URI: &str = "https://client.example.test/callback?kept=1";
@@ -29,9 +31,10 @@ pub(crate) struct Cast {
 }
 
 impl Cast {
-    /// Brings them together; `None` where the database is not installed.
-    pub(crate) async fn assemble(backend: Backend) -> Result<Option<Self>> {
-        let options = Options { issuer: "[tokens]\npassword_grant = true\n".to_owned(), ..Options::default() };
+    /// Brings them together, with tokens signed by an algorithm; `None` where the database is not installed.
+    pub(crate) async fn assemble(backend: Backend, algorithm: &str) -> Result<Option<Self>> {
+        let issuer = format!("[tokens]\npassword_grant = true\nsigning_alg = \"{algorithm}\"\n");
+        let options = Options { issuer, ..Options::default() };
         let Some(world) = world_with(backend, options).await? else { return Ok(None) };
         let common = ["--scope", "orders:read", "orders:write", "--audience", AUDIENCE];
         let code = ["--grant", "authorization_code", "refresh_token", "--redirect-uri", REDIRECT_URI];
@@ -46,10 +49,12 @@ impl Cast {
         Ok(Some(Self { world, web, app, shop }))
     }
 
-    /// Opens an authorization request in a fresh browser; where it is sent.
+    /// Opens an authorization request in a fresh browser; where it is sent, as the client's server sees it: without the fragment,
+    /// which browsers keep to themselves.
     pub(crate) async fn decide(&self, url: &str, allow: bool) -> Result<String> {
         let mut person = Person::new(self.world.pair.ports.issuer_http);
-        person.authorize(url, USERNAME, PASSWORD, allow).await
+        let back = person.authorize(url, USERNAME, PASSWORD, allow).await?;
+        Ok(back.split('#').next().unwrap_or_default().to_owned())
     }
 
     /// Everything a client library is told: who it may be, and which issuer; of endpoints nothing.
@@ -67,10 +72,5 @@ impl Cast {
             "shop": client(&self.shop),
             "app": {"id": self.app.id},
         })
-    }
-
-    /// What the person types.
-    pub(crate) fn password(&self) -> &'static str {
-        PASSWORD
     }
 }

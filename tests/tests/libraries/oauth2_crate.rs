@@ -16,7 +16,7 @@ use tessera_testkit::pair::Backend;
 use tessera_tests::person::parameter;
 use tessera_tests::{Client, request};
 
-use crate::cast::{AUDIENCE, Cast, REDIRECT_URI, USERNAME};
+use crate::cast::{AUDIENCE, Cast, PASSWORD, REDIRECT_URI, USERNAME};
 
 /// A client of the crate's that knows the authorization, introspection, revocation and token endpoints.
 type Library = BasicClient<EndpointSet, oauth2::EndpointNotSet, EndpointSet, EndpointSet, EndpointSet>;
@@ -47,11 +47,14 @@ struct Journey {
 }
 
 #[rstest]
-#[case::sqlite(Backend::Sqlite)]
-#[case::postgres(Backend::Postgres)]
+#[case::sqlite(Backend::Sqlite, "RS256")]
+#[case::postgres(Backend::Postgres, "ES256")]
 #[tokio::test(flavor = "multi_thread")]
-async fn the_oauth2_crate_runs_every_grant_from_the_metadata_alone(#[case] backend: Backend) -> Result<()> {
-    let Some(cast) = Cast::assemble(backend).await? else { return Ok(()) };
+async fn the_oauth2_crate_runs_every_grant_from_the_metadata_alone(
+    #[case] backend: Backend,
+    #[case] algorithm: &str,
+) -> Result<()> {
+    let Some(cast) = Cast::assemble(backend, algorithm).await? else { return Ok(()) };
     let journey = Journey::begin(cast).await?;
     journey.client_credentials().await.context("client_credentials")?;
     journey.password().await.context("password")?;
@@ -115,7 +118,7 @@ impl Journey {
         let shop = &self.cast.shop;
         let library = self.library(shop)?;
         let username = ResourceOwnerUsername::new(USERNAME.to_owned());
-        let password = ResourceOwnerPassword::new(self.cast.password().to_owned());
+        let password = ResourceOwnerPassword::new(PASSWORD.to_owned());
         let issued = library.exchange_password(&username, &password).request_async(&send).await?;
         ensure!(self.is_active(issued.access_token(), shop).await?, "active");
         Ok(())

@@ -45,7 +45,8 @@ impl Canaries {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_log_and_no_metric_has_a_credential() -> Result<()> {
     let log = "[log]\nlevel = \"trace\"".to_owned();
-    let options = Options { issuer: log.clone(), introspector: log, ..Options::default() };
+    let issuer = format!("{log}\n[tokens]\npassword_grant = true");
+    let options = Options { issuer, introspector: log, ..Options::default() };
     let world = world_with(Backend::Sqlite, options).await?.context("SQLite is always there")?;
     let mut canaries = Canaries(vec![("what was sent", CANARY.to_owned())]);
     canaries.add("what was sent, in base64", &STANDARD.encode(CANARY)[..16]);
@@ -97,12 +98,41 @@ async fn succeed(world: &World, canaries: &mut Canaries) -> Result<()> {
             ensure!(!world.everybody_says_active(&token).await?);
         }
     }
+    people(world, canaries).await?;
     let admin = world.admin_token().await?;
     canaries.token("an administrator's token", &admin);
     let issuer = channel(ports.issuer_grpc).await?;
     let bearer = http::HeaderValue::try_from(format!("Bearer {admin}"))?;
     for method in rpcs::methods()?.iter().filter(|method| method.package == "tessera.admin.v1") {
         rpcs::call(&issuer, &method.path, &[("authorization", bearer.clone())], framed(&[])).await?;
+    }
+    Ok(())
+}
+
+/// What a user types, and what comes of it.
+async fn people(world: &World, canaries: &mut Canaries) -> Result<()> {
+    let at = world.pair.ports.issuer_http;
+    let password = format!("password {CANARY}");
+    let file = world.pair.folder().join("password");
+    std::fs::write(&file, &password)?;
+    let file = file.display().to_string();
+    world.pair.tessera_json(&["user", "create", "--username", "ada", "--password-file", &file])?;
+    world.pair.tessera_json(&["user", "password", "ada", "--password-file", &file, "--yes"])?;
+    let shape = ["--grant", "password", "refresh_token", "--scope", "orders:read", "--audience", "orders-api"];
+    let app = create_client(&world.pair, "app", &shape)?;
+    canaries.client("a first-party client's secret", &app);
+    // Some people type their password where their name belongs.
+    for (username, guess) in [("ada", &*password), ("ada", CANARY), (CANARY, "ada"), ("nobody", CANARY)] {
+        let fields = [("grant_type", "password"), ("username", username), ("password", guess)];
+        let answer = post(at, "/oauth2/token", Some(&app), &fields).await?;
+        ensure!(answer.status == if guess == password { 200 } else { 400 }, "{answer:?}");
+        let Some(refresh) = answer.json()?["refresh_token"].as_str().map(str::to_owned) else { continue };
+        canaries.token("a person's token", &access_token(&answer)?);
+        canaries.add("a refresh token", &refresh);
+        let fields = [("grant_type", "refresh_token"), ("refresh_token", &*refresh)];
+        let next = post(at, "/oauth2/token", Some(&app), &fields).await?.json()?;
+        canaries.add("a refresh token", next["refresh_token"].as_str().context("the next one")?);
+        post(at, "/oauth2/revoke", Some(&app), &[("token", &refresh)]).await?;
     }
     Ok(())
 }

@@ -129,11 +129,45 @@ fn a_secret_is_never_a_flags_value_and_never_given_twice() {
 }
 
 #[test]
+fn a_password_is_never_a_flags_value_and_never_given_twice() {
+    let error = |line: &str| parse(line).expect_err(line).kind();
+    for command in ["tessera user create --username a", "tessera user password a"] {
+        assert_eq!(error(&format!("{command} --password s3cret")), ErrorKind::UnknownArgument);
+        assert_eq!(error(&format!("{command} --password-hash x")), ErrorKind::UnknownArgument);
+        assert_eq!(error(&format!("{command} --password-stdin=s3cret")), ErrorKind::TooManyValues);
+        for two in ["--password-stdin --password-file f", "--password-file f --password-hash-file g"] {
+            assert_eq!(error(&format!("{command} {two}")), ErrorKind::ArgumentConflict, "{two}");
+        }
+    }
+    assert_eq!(error("tessera user create --username a --no-password --password-stdin"), ErrorKind::ArgumentConflict);
+    assert_eq!(error("tessera token get password --username a --password x"), ErrorKind::UnknownArgument);
+    assert_eq!(error("tessera token get refresh --refresh-token x"), ErrorKind::UnknownArgument);
+    let two = "tessera token get refresh --refresh-token-stdin --refresh-token-file f";
+    assert_eq!(error(two), ErrorKind::ArgumentConflict);
+}
+
+#[test]
+fn what_users_are_called_is_checked_before_anybody_is_asked() {
+    for line in [
+        "tessera user create --username a@b --no-password",
+        "tessera user create --username a --email b --no-password",
+        "tessera user update a --email b@",
+        "tessera token get auth-code --redirect-port 65536",
+        "tessera token get auth-code --wait soon",
+    ] {
+        assert_eq!(parse(line).expect_err(line).kind(), ErrorKind::ValueValidation, "{line}");
+    }
+}
+
+#[test]
 fn what_excludes_another_is_refused() {
     let error = |line: &str| parse(line).expect_err(line).kind();
     assert_eq!(error("tessera client list --enabled --disabled"), ErrorKind::ArgumentConflict);
     assert_eq!(error("tessera client update a --scope b --add-scope c"), ErrorKind::ArgumentConflict);
     assert_eq!(error("tessera token revoke t --client c"), ErrorKind::ArgumentConflict);
+    assert_eq!(error("tessera token revoke t --user u"), ErrorKind::ArgumentConflict);
+    assert_eq!(error("tessera token revoke --client c --user u"), ErrorKind::ArgumentConflict);
+    assert_eq!(error("tessera user list --enabled --disabled"), ErrorKind::ArgumentConflict);
     assert_eq!(error("tessera introspect t --at-least 0-0 --fully-consistent"), ErrorKind::ValueValidation);
 }
 

@@ -1,10 +1,12 @@
 //! The command line against servers that answer from a script: what is sent, what is shown, how it ends.
 
+mod browser;
 mod clients;
 mod contexts;
 mod host;
 mod server;
 mod tokens;
+mod users;
 
 use std::io::{Cursor, Write};
 use std::sync::{Arc, Mutex};
@@ -72,7 +74,12 @@ impl Shell {
 
     /// Runs a line; words are separated by spaces.
     async fn run(&self, line: &str) -> Ran {
-        let (out, err) = (Captured::default(), Captured::default());
+        self.run_heard(line, Captured::default()).await
+    }
+
+    /// As [`Self::run`], where somebody listens to what it says meanwhile.
+    async fn run_heard(&self, line: &str, err: Captured) -> Ran {
+        let out = Captured::default();
         let mut console = Console::with_streams(Cursor::new(self.input.clone().into_bytes()), out.clone(), err.clone());
         let home = ("XDG_CONFIG_HOME".to_owned(), self.home.path().display().to_string());
         let environment: Environment = self.variables.iter().cloned().chain([home]).collect();

@@ -1,6 +1,7 @@
-//! Servers that keep clients and tokens in memory and write down what they were asked.
+//! Servers that keep clients, users and tokens in memory and write down what they were asked.
 
 mod admin;
+mod people;
 mod plain;
 
 pub(crate) use plain::token_of;
@@ -11,7 +12,9 @@ use std::sync::{Arc, Mutex};
 
 use tessera_api::admin::v1 as admin_v1;
 use tessera_api::admin::v1::client_service_server::ClientServiceServer;
+use tessera_api::admin::v1::user_service_server::UserServiceServer;
 use tessera_api::introspection::v1::introspection_service_server::IntrospectionServiceServer;
+use tessera_api::oauth::v1::issue_token_request::Grant;
 use tessera_api::oauth::v1::token_service_server::TokenServiceServer;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -32,12 +35,18 @@ pub(crate) struct Book {
     pub calls: Vec<(&'static str, String)>,
     /// The registered clients.
     pub clients: Vec<admin_v1::Client>,
+    /// The registered users.
+    pub users: Vec<admin_v1::User>,
     /// The masks of updates.
     pub masks: Vec<Vec<String>>,
-    /// The secret that came with the last creation.
+    /// The secret or password that came last.
     pub imported: String,
     /// Tokens that were revoked.
     pub revoked: Vec<String>,
+    /// Whose refresh tokens are; nobody's are anybody's.
+    pub refresh_tokens_of: Option<&'static str>,
+    /// The grant of the last token, and the client that asked.
+    pub grant: Option<(Grant, String)>,
     /// The scopes asked for, call by call.
     pub scopes: Vec<Vec<String>>,
     /// Whether revocation is reported as unconfirmed.
@@ -62,6 +71,7 @@ impl Server {
         health.set_service_status("", tonic_health::ServingStatus::Serving).await;
         let serving = tonic::transport::Server::builder()
             .add_service(ClientServiceServer::new(fake.clone()))
+            .add_service(UserServiceServer::new(fake.clone()))
             .add_service(TokenServiceServer::new(fake.clone()))
             .add_service(IntrospectionServiceServer::new(fake))
             .add_service(health_service)

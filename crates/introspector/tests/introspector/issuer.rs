@@ -359,6 +359,7 @@ impl TokenService for Issuer {
             access_token: format!("feed-{issued}"),
             token_type: "Bearer".to_owned(),
             expires_in: Some(prost_types::Duration { seconds: 300, nanos: 0 }),
+            refresh_token: String::new(),
             scope: "tessera.sync".to_owned(),
         }))
     }

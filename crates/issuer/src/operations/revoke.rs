@@ -2,7 +2,7 @@
 //!
 //! The client authenticates, the token is found to be its own, the revocation is written to the log, and the call returns once
 //! everybody who could still say active has confirmed it. Threats: a storage error that passes for success; revoking somebody
-//! else's token; skipping a revocation because a clock runs ahead.
+//! else's token; skipping a revocation because a clock runs ahead; tokens long expired, revoked to fill the log.
 
 use tessera_ledger::event::Event;
 use tessera_store::StoreError;
@@ -80,7 +80,8 @@ impl Failure for RevokeError {
 /// token and every access token of it (RFC 7009 section 2.1). What kind it is shows in the token itself; a hint is not needed.
 ///
 /// A token that this server did not sign is nothing to revoke (RFC 7009 section 2.2): it is inactive already, and the revision is
-/// the one the issuer stands at. An expired one is written all the same, since whether it has expired is a matter of clocks.
+/// the one the issuer stands at. An expired one is written all the same, since whether it has expired is a matter of clocks; but for
+/// one below the floor, which is inactive wherever the floor is known: nothing is written, and the revision is the floor's.
 ///
 /// # Errors
 /// `NotYours` for another client's token; `Store` where nothing was written; `Unconfirmed` where it was.
@@ -95,6 +96,10 @@ pub async fn revoke(cx: &Context, authority: Authority, token: &str) -> Result<R
     let Some(event) = revocation(cx, client.as_ref(), token)? else {
         return cx.replica.position().map(|p| p.revision()).ok_or(ClientAuthError::NotReady.into());
     };
+    if let Some(revision) = below_floor(cx, &event).await? {
+        cx.publication.confirm(revision, cx.policy.confirm_within).await?;
+        return Ok(revision);
+    }
     let recorded = cx.publication.appender().append(event).await?;
     cx.publication.confirm(recorded.revision, cx.policy.confirm_within).await?;
     tracing::info!(revision = %recorded.revision, "token revoked");
@@ -144,4 +149,15 @@ fn revocation(cx: &Context, client: Option<&AuthenticatedClient>, token: &str) -
         Some(authenticated) if authenticated.client.id != claims.client => Err(RevokeError::NotYours),
         _ => Ok(Some(Event::TokenRevoked { token: claims.token, expires: claims.expires })),
     }
+}
+
+/// The revision of the floor, where it lies above what the event is about. Not the issuer's own clock decides, nor what the issuer has
+/// applied alone: an introspector may not have heard of that floor, and its caller waits for it.
+async fn below_floor(cx: &Context, event: &Event) -> Result<Option<Revision>, RevokeError> {
+    let (Some(state), Some(expires)) = (cx.replica.state(), event.expires()) else { return Ok(None) };
+    if state.floor().is_none_or(|floor| floor <= expires) {
+        return Ok(None);
+    }
+    let floor = cx.store.log().floor().await?.filter(|(_, floor)| expires < *floor);
+    Ok(floor.map(|(number, _)| Revision { epoch: state.epoch(), number }))
 }

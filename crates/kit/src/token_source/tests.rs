@@ -30,6 +30,7 @@ impl TokenService for Issuer {
             access_token: format!("token-{call}"),
             token_type: "Bearer".to_owned(),
             expires_in: Some(prost_types::Duration { seconds: 100, nanos: 0 }),
+            refresh_token: String::new(),
             scope: request.scopes.join(" "),
         }))
     }

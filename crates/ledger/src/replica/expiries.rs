@@ -43,6 +43,13 @@ pub(super) fn is_forgotten(expires: Timestamp, floor: Timestamp) -> bool {
     hour(expires) < hour(floor)
 }
 
+/// Whatever expires before this moment is forgotten under the floor, and nothing else: so that a store forgets exactly what its replicas
+/// do.
+#[must_use]
+pub fn forgotten_before(floor: Timestamp) -> Timestamp {
+    Timestamp(hour(floor).saturating_mul(HOUR))
+}
+
 /// Rounded down, also before 1970.
 fn hour(moment: Timestamp) -> i64 {
     moment.0.div_euclid(HOUR)
@@ -63,6 +70,7 @@ mod tests {
             let dropped = expiries.below(floor).count() == 1;
             prop_assert_eq!(dropped, is_forgotten(expires, floor));
             prop_assert_eq!(expiries.len(), usize::from(!dropped));
+            prop_assert_eq!(dropped, expires < forgotten_before(floor));
             prop_assert!(!dropped || expires < floor);
             prop_assert!(dropped || expires.0 >= floor.0.saturating_sub(HOUR));
         }

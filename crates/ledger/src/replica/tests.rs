@@ -157,6 +157,22 @@ proptest! {
         }
     }
 
+    /// The issuer deletes them in its own time.
+    #[test]
+    fn a_snapshot_may_hold_or_lack_what_its_floor_has_forgotten(log in log(), after in 0..60_usize) {
+        let (before, after) = log.split_at(after.min(log.len()));
+        let whole = snapshot(before);
+        let floor = whole.facts.iter().find_map(|fact| match fact.event {
+            Event::ExpiredBefore(floor) => Some(floor),
+            _ => None,
+        });
+        let mut swept = whole.clone();
+        let line = floor.map(forgotten_before);
+        swept.facts.retain(|fact| fact.event.expires().is_none_or(|expires| line.is_none_or(|line| expires >= line)));
+        prop_assert_eq!(look(&follow(swept.clone(), &[])), look(&follow(whole.clone(), &[])));
+        prop_assert_eq!(look(&follow(swept, after)), look(&follow(whole, after)));
+    }
+
     #[test]
     fn what_is_revoked_stays_revoked(log in log()) {
         let replica = follow(snapshot(&[]), &[]);

@@ -1,6 +1,6 @@
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
-use tessera_types::{Email, Timestamp};
+use tessera_types::{Email, PasswordHash, Timestamp};
 
 use crate::entities::words::optional;
 use crate::error::{Cause, StoreError};
@@ -67,7 +67,7 @@ impl From<&User> for ActiveModel {
             name: Set(user.name.clone()),
             email: Set(user.email.as_ref().map(ToString::to_string)),
             email_key: Set(user.email.as_ref().map(Email::key)),
-            password: Set(user.password.as_ref().map(|hash| hash.to_stored())),
+            password: Set(user.password.as_ref().map(PasswordHash::to_stored)),
             enabled: Set(user.enabled),
             created: Set(user.created.0),
             updated: Set(user.updated.0),

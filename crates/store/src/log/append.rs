@@ -7,7 +7,7 @@ use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict};
 use sea_orm::{ColumnTrait as _, DatabaseTransaction, EntityTrait as _, QueryFilter as _};
 use tessera_ledger::event::{ChainHash, Event, Position};
 use tessera_ledger::{chain, wire};
-use tessera_types::{Epoch, Timestamp};
+use tessera_types::Epoch;
 
 use super::{Log, signed};
 use crate::entities::{log_event, log_fact, log_head};
@@ -35,11 +35,6 @@ pub(crate) async fn append(transaction: &DatabaseTransaction, events: &[Event]) 
     insert_facts(transaction, events, &rows).await?;
     insert_events(transaction, rows).await?;
     set_hash(transaction, &position.hash).await?;
-    for event in events {
-        if let Event::ExpiredBefore(floor) = event {
-            forget(transaction, *floor).await?;
-        }
-    }
     let first = before.revision + 1;
     Ok(Committed { position, first: Some(first), recorded: (first..=position.revision).collect() })
 }
@@ -112,12 +107,6 @@ async fn set_hash(transaction: &DatabaseTransaction, hash: &ChainHash) -> Result
     Ok(())
 }
 
-/// What expired below the floor is inactive whatever the facts say: replicas forget it at this event, and so does the store.
-async fn forget(transaction: &DatabaseTransaction, floor: Timestamp) -> Result<(), StoreError> {
-    log_fact::Entity::delete_many().filter(log_fact::Column::ExpiresAt.lt(floor.0)).exec(transaction).await?;
-    Ok(())
-}
-
 /// Makes the head's row, unless it is there.
 pub(crate) async fn make_head(transaction: &DatabaseTransaction, epoch: Epoch) -> Result<(), StoreError> {
     let head = log_head::ActiveModel {
@@ -134,16 +123,17 @@ pub(crate) async fn make_head(transaction: &DatabaseTransaction, epoch: Epoch) -
     Ok(())
 }
 
-/// Deletes entries up to a revision, never beyond the head; says how many.
+/// Deletes entries up to a revision, never beyond the head; says how many. The head's row comes last, so that nobody's append waits
+/// for the deletion.
 pub(crate) async fn compact(transaction: &DatabaseTransaction, through: u64) -> Result<u64, StoreError> {
     let head = Log::new(transaction.into()).head().await?.revision;
     let through = signed(Ord::min(through, head))?;
+    let gone =
+        log_event::Entity::delete_many().filter(log_event::Column::Revision.lte(through)).exec(transaction).await?;
     log_head::Entity::update_many()
         .set(log_head::ActiveModel { compacted: Set(through), ..Default::default() })
         .filter(log_head::Column::Compacted.lt(through))
         .exec(transaction)
         .await?;
-    let gone =
-        log_event::Entity::delete_many().filter(log_event::Column::Revision.lte(through)).exec(transaction).await?;
     Ok(gone.rows_affected)
 }

@@ -1,11 +1,13 @@
-use tessera_store::{ConnectError, Database, DatabaseOptions, MigrationState, StoreError};
+use tessera_ledger::ReplicaId;
+use tessera_store::{ConnectError, Database, DatabaseOptions, HolderRecord, MigrationState, StoreError};
 use tessera_testkit::postgres::Cluster;
-use tessera_types::{ErrorCode, Failure as _};
+use tessera_types::{ErrorCode, Failure as _, KeyState, Timestamp};
 
-use crate::harness::{EPOCH, Fixture, client, on_both, scope, token};
+use crate::harness::{EPOCH, Fixture, belongings, client, key, on_both, scope, secret, token, user, which};
 
 on_both!(bare:
     migrations_go_up_down_and_up_again,
+    going_down_to_the_release_before_and_up_again_loses_nothing_of_its_tables,
     a_migration_that_fails_leaves_nothing,
     several_may_migrate_at_once,
     an_unprepared_database_is_said_to_be_so,
@@ -16,10 +18,11 @@ on_both!(ready:
     a_locked_database_is_unavailable,
     a_closed_database_is_unavailable,
     an_exhausted_pool_is_unavailable,
+    the_databases_clock_tells_the_time,
 );
 
 /// How many there are.
-const MIGRATIONS: usize = 4;
+const MIGRATIONS: usize = 6;
 
 async fn states(db: &Database) -> Vec<MigrationState> {
     db.migration_status().await.expect("reads").into_iter().map(|migration| migration.state).collect()
@@ -32,8 +35,8 @@ async fn migrations_go_up_down_and_up_again(f: Fixture) {
     assert_eq!(states(&f.db).await, [Applied; MIGRATIONS]);
     assert!(f.db.migrate().await.expect("migrates").is_empty(), "nothing is left to do");
 
-    f.db.rollback(2).await.expect("goes down");
-    assert_eq!(states(&f.db).await, [Applied, Applied, Pending, Pending]);
+    f.db.rollback(4).await.expect("goes down");
+    assert_eq!(states(&f.db).await, [Applied, Applied, Pending, Pending, Pending, Pending]);
     assert!(matches!(f.db.log().head().await, Err(StoreError::NotPrepared(_))));
     assert_eq!(f.db.keys().list().await.expect("still there"), []);
     f.db.rollback(2).await.expect("goes down");
@@ -47,6 +50,57 @@ async fn migrations_go_up_down_and_up_again(f: Fixture) {
     tx.scopes().insert(&scope("a")).await.expect("inserts");
     tx.commit().await.expect("commits");
     assert_eq!(f.append(&[token(1)]).await.recorded, [1]);
+}
+
+/// What a release before this one keeps is its own: going down to it and up again touches none of it.
+async fn going_down_to_the_release_before_and_up_again_loses_nothing_of_its_tables(f: Fixture) {
+    use MigrationState::{Applied, Pending};
+    f.db.migrate().await.expect("migrates");
+    f.db.initialize(EPOCH).await.expect("initialises");
+    let mut tx = f.db.begin().await.expect("begins");
+    tx.clients().insert(&client("a")).await.expect("inserts");
+    tx.clients().insert_secret(&client("a").id, &secret(1, Some(5))).await.expect("inserts");
+    tx.scopes().insert(&scope("a")).await.expect("inserts");
+    tx.keys().insert(&key("k", KeyState::Active)).await.expect("inserts");
+    tx.users().insert(&user(1)).await.expect("inserts");
+    belongings(&tx, 1, "a", user(1).id).await;
+    tx.record(token(1));
+    tx.commit().await.expect("commits");
+    let holder = HolderRecord {
+        replica: ReplicaId([1; 16]),
+        name: "here".into(),
+        max_staleness: std::time::Duration::from_secs(5),
+        joined: Timestamp(1_700_000_000),
+    };
+    f.db.holders().keep(&holder).await.expect("keeps");
+    let before = f.db.log().snapshot().await.expect("reads");
+
+    f.db.rollback(2).await.expect("goes down");
+    assert_eq!(states(&f.db).await, [Applied, Applied, Applied, Applied, Pending, Pending]);
+    assert!(matches!(f.db.users().find(user(1).id).await, Err(StoreError::NotPrepared(_))));
+    for up in [false, true] {
+        if up {
+            f.db.migrate().await.expect("migrates");
+        }
+        let found = f.db.clients().find_with_secrets(&client("a").id).await.expect("finds");
+        assert_eq!(found, Some((client("a"), vec![secret(1, Some(5))])));
+        assert_eq!(f.db.scopes().list(None, 10).await.expect("lists"), [scope("a")]);
+        assert_eq!(f.db.keys().list().await.expect("lists"), [key("k", KeyState::Active)]);
+        assert_eq!(f.db.holders().list().await.expect("lists"), std::slice::from_ref(&holder));
+        assert_eq!(f.db.log().snapshot().await.expect("reads"), before);
+    }
+    assert_eq!(
+        f.db.users().find(user(1).id).await.expect("finds"),
+        None,
+        "what only this release has room for is gone"
+    );
+    assert_eq!(which(&f.db, 1, "a", user(1).id).await, [false; 5]);
+}
+
+async fn the_databases_clock_tells_the_time(f: Fixture) {
+    let (first, second) = (f.db.now().await.expect("reads"), f.db.now().await.expect("reads"));
+    assert!(first <= second && second <= first.plus(std::time::Duration::from_secs(60)), "{first} {second}");
+    assert!(first > Timestamp(1_700_000_000), "{first}");
 }
 
 async fn a_migration_that_fails_leaves_nothing(f: Fixture) {
@@ -124,7 +178,7 @@ async fn a_closed_database_is_unavailable(f: Fixture) {
 async fn an_exhausted_pool_is_unavailable(f: Fixture) {
     let options = DatabaseOptions {
         max_connections: 1,
-        acquire_timeout: std::time::Duration::from_millis(50),
+        acquire_timeout: std::time::Duration::from_millis(500),
         ..DatabaseOptions::new(&f.url)
     };
     let small = Database::connect(&options).await.expect("connects");

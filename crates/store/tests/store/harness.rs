@@ -6,9 +6,16 @@ use std::time::Duration;
 use sea_orm::ConnectionTrait as _;
 use tempfile::TempDir;
 use tessera_ledger::event::{Entry, Event, Subject};
-use tessera_store::{Client, Database, DatabaseOptions, ScopeRecord, SigningKeyRecord, StoredSecret, Tail};
+use tessera_store::{
+    AuthorizationCodeRecord, AuthorizationRequest, Client, Consent, Database, DatabaseOptions, RefreshFamily,
+    ScopeRecord, Session, SigningKeyRecord, StoredSecret, Tail, Transaction, Turn, User,
+};
 use tessera_testkit::postgres::Cluster;
-use tessera_types::{Algorithm, ClaimsProfile, ClientType, Epoch, GrantType, KeyState, SecretHash, Timestamp, TokenId};
+use tessera_types::{
+    Algorithm, ClaimsProfile, ClientType, Epoch, GrantId, GrantType, KeyState, OpaqueHash, Revision, SecretHash,
+    Timestamp, TokenId, UserId,
+};
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 /// A database of its own.
@@ -163,6 +170,148 @@ pub(crate) fn key(id: &str, state: KeyState) -> SigningKeyRecord {
         sealed_private: vec![0, 255, 1, 0],
         created: Timestamp(1_700_000_000),
     }
+}
+
+/// A user whom nothing but the number names.
+pub(crate) fn user(number: u8) -> User {
+    User {
+        id: UserId([number; 16]),
+        username: format!("User-{number}").parse().expect("a username"),
+        name: "Ada \"Countess\" Lovelace, 5 % más".into(),
+        email: Some(format!("User-{number}@Example.test").parse().expect("an address")),
+        password: Some("$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".parse().expect("a hash")),
+        enabled: true,
+        created: Timestamp(1_700_000_000),
+        updated: Timestamp(1_700_000_001),
+        version: 1,
+    }
+}
+
+pub(crate) fn rev(number: u64) -> Revision {
+    Revision { epoch: EPOCH, number }
+}
+
+/// A session of a user's that ends when it is told to.
+pub(crate) fn session(number: u8, user: UserId, expires: i64) -> Session {
+    Session {
+        id: Uuid::from_bytes([number; 16]),
+        token: OpaqueHash([number; 32]),
+        user,
+        rev: rev(7),
+        created: Timestamp(1_700_000_000),
+        seen: Timestamp(1_700_000_000 + i64::from(number)),
+        expires: Timestamp(expires),
+        agent: "Brow\"ser/1.0 (é)".into(),
+        address: "2001:db8::1".into(),
+    }
+}
+
+pub(crate) fn consent(user: UserId, client: &str) -> Consent {
+    Consent {
+        user,
+        client: client.parse().expect("a client id"),
+        scopes: "orders:read profile".parse().expect("scopes"),
+        created: Timestamp(1_700_000_000),
+        updated: Timestamp(1_700_000_001),
+    }
+}
+
+/// A request of a client's that ends when it is told to.
+pub(crate) fn request(number: u8, client: &str, expires: i64) -> AuthorizationRequest {
+    AuthorizationRequest {
+        token: OpaqueHash([number; 32]),
+        client: client.parse().expect("a client id"),
+        redirect_uri: "http://127.0.0.1:5000/callback?a=b".parse().expect("a redirect URI"),
+        redirect_given: true,
+        state: Some("x\"y é".into()),
+        scopes: "orders:read".parse().expect("scopes"),
+        audience: Some("demo-resource".parse().expect("an audience")),
+        challenge: Some("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM".parse().expect("a challenge")),
+        locales: Some("fr en".into()),
+        created: Timestamp(1_700_000_000),
+        expires: Timestamp(expires),
+    }
+}
+
+/// A code that ends when it is told to.
+pub(crate) fn code(number: u8, client: &str, user: UserId, expires: i64) -> AuthorizationCodeRecord {
+    AuthorizationCodeRecord {
+        code: OpaqueHash([number; 32]),
+        grant: GrantId([number; 16]),
+        client: client.parse().expect("a client id"),
+        user,
+        redirect_uri: Some("http://127.0.0.1:5000/callback?a=b".into()),
+        scopes: "orders:read".parse().expect("scopes"),
+        audience: Some("demo-resource".parse().expect("an audience")),
+        challenge: Some("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM".parse().expect("a challenge")),
+        rev: rev(7),
+        created: Timestamp(1_700_000_000),
+        expires: Timestamp(expires),
+        redeemed: None,
+    }
+}
+
+/// A family that ends, for want of use, when it is told to.
+pub(crate) fn family(number: u8, client: &str, user: UserId, expires: i64) -> RefreshFamily {
+    RefreshFamily {
+        grant: GrantId([number; 16]),
+        client: client.parse().expect("a client id"),
+        user,
+        scopes: "orders:read profile".parse().expect("scopes"),
+        audience: "demo-resource".parse().expect("an audience"),
+        rev: rev(7),
+        generation: 3,
+        current: OpaqueHash([number; 32]),
+        recent: vec![Turn { generation: 2, at: Timestamp(1_700_000_002) }],
+        created: Timestamp(1_700_000_000),
+        used: Timestamp(1_700_000_002),
+        expires: Timestamp(expires),
+        ends: Timestamp(9_000_000_000),
+    }
+}
+
+/// How many of those who tried at once were told that it was they.
+pub(crate) async fn winners(racers: impl Iterator<Item = JoinHandle<bool>>) -> usize {
+    let mut won = 0;
+    // All of them run before the first is waited for.
+    for racer in racers.collect::<Vec<_>>() {
+        won += usize::from(racer.await.expect("runs"));
+    }
+    won
+}
+
+/// Keeps a client `a`, a client `b` and two users.
+pub(crate) async fn people(f: &Fixture) {
+    let tx = f.db.begin().await.expect("begins");
+    for id in ["a", "b"] {
+        tx.clients().insert(&client(id)).await.expect("inserts");
+    }
+    for number in [1, 2] {
+        tx.users().insert(&user(number)).await.expect("inserts");
+    }
+    tx.commit().await.expect("commits");
+}
+
+/// Keeps one of everything that belongs to a client and a user, under a number.
+pub(crate) async fn belongings(tx: &Transaction, number: u8, client: &str, user: UserId) {
+    tx.sessions().insert(&session(number, user, 2_000_000_000)).await.expect("inserts");
+    tx.consents().keep(&consent(user, client)).await.expect("keeps");
+    tx.authorizations().insert_request(&request(number, client, 2_000_000_000)).await.expect("inserts");
+    tx.authorizations().insert_code(&code(number, client, user, 2_000_000_000)).await.expect("inserts");
+    tx.families().insert(&family(number, client, user, 2_000_000_000)).await.expect("inserts");
+}
+
+/// Which of them there are: session, consent, request, code, family.
+pub(crate) async fn which(db: &Database, number: u8, client: &str, user: UserId) -> [bool; 5] {
+    let token = OpaqueHash([number; 32]);
+    let client = client.parse().expect("a client id");
+    [
+        db.sessions().find(token).await.expect("finds").is_some(),
+        db.consents().find(user, &client).await.expect("finds").is_some(),
+        db.authorizations().request(token).await.expect("finds").is_some(),
+        db.authorizations().code(token).await.expect("finds").is_some(),
+        db.families().find(GrantId([number; 16])).await.expect("finds").is_some(),
+    ]
 }
 
 /// The revocation of a token that no other number names.

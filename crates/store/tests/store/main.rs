@@ -1,10 +1,16 @@
 //! The store as its users see it. Every test runs on SQLite and on PostgreSQL.
 
+mod authorizations;
+mod cleanup;
 mod clients;
+mod consents;
 mod database;
+mod families;
 mod harness;
 mod holders;
 mod keys;
 mod log;
 mod scopes;
+mod sessions;
 mod transactions;
+mod users;

@@ -3,14 +3,14 @@ use std::time::Duration;
 use tessera_store::{StoreError, Transaction};
 use tessera_types::KeyState;
 
-use crate::harness::{Fixture, client, key, on_both, scope, secret, token};
+use crate::harness::{Fixture, belongings, client, key, on_both, scope, secret, token, user, which};
 
 on_both!(ready:
     a_rollback_leaves_nothing,
     a_dropped_transaction_leaves_nothing,
     a_transaction_that_failed_cannot_commit,
     an_append_that_fails_half_way_leaves_nothing,
-    a_rolled_back_deletion_brings_the_secrets_back,
+    a_rolled_back_deletion_brings_everything_back,
     a_rolled_back_compaction_brings_the_entries_back,
     a_commit_that_records_nothing_tells_the_head,
     a_commit_outlives_its_caller,
@@ -23,6 +23,8 @@ async fn write_everything(tx: &mut Transaction) {
     tx.clients().insert_secret(&client("a").id, &secret(1, None)).await.expect("inserts");
     tx.scopes().insert(&scope("orders:read")).await.expect("inserts");
     tx.keys().insert(&key("k", KeyState::Active)).await.expect("inserts");
+    tx.users().insert(&user(1)).await.expect("inserts");
+    belongings(tx, 1, "a", user(1).id).await;
     tx.record(token(1));
     tx.record(token(2));
 }
@@ -32,6 +34,8 @@ async fn assert_empty(f: &Fixture) {
     assert_eq!(f.db.clients().secrets(&client("a").id).await.expect("reads"), []);
     assert_eq!(f.db.scopes().list(None, 10).await.expect("lists"), []);
     assert_eq!(f.db.keys().list().await.expect("lists"), []);
+    assert_eq!(f.db.users().find(user(1).id).await.expect("finds"), None);
+    assert_eq!(which(&f.db, 1, "a", user(1).id).await, [false; 5]);
     let snapshot = f.db.log().snapshot().await.expect("reads");
     assert_eq!((snapshot.position.revision, snapshot.position.hash, snapshot.facts), (0, [0; 32], vec![]));
     assert_eq!(f.entries().await, []);
@@ -74,15 +78,17 @@ async fn an_append_that_fails_half_way_leaves_nothing(f: Fixture) {
     assert_eq!(f.append(&[token(1)]).await.recorded, [1], "no revision was spent");
 }
 
-async fn a_rolled_back_deletion_brings_the_secrets_back(f: Fixture) {
+async fn a_rolled_back_deletion_brings_everything_back(f: Fixture) {
     let mut tx = f.db.begin().await.expect("begins");
     write_everything(&mut tx).await;
     tx.commit().await.expect("commits");
     let tx = f.db.begin().await.expect("begins");
     assert!(tx.clients().delete(&client("a").id).await.expect("deletes"));
+    assert!(tx.users().delete(user(1).id).await.expect("deletes"));
     tx.rollback().await.expect("rolls back");
     let found = f.db.clients().find_with_secrets(&client("a").id).await.expect("finds");
     assert_eq!(found, Some((client("a"), vec![secret(1, None)])));
+    assert_eq!(which(&f.db, 1, "a", user(1).id).await, [true; 5]);
 }
 
 async fn a_rolled_back_compaction_brings_the_entries_back(f: Fixture) {

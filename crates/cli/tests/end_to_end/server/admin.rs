@@ -8,7 +8,7 @@ const REVISION: &str = "1-42";
 
 impl Fake {
     /// As the issuer does it: a Bearer and nothing else.
-    fn admin<T>(&self, method: &'static str, request: &Request<T>) -> Result<(), Status> {
+    pub(super) fn admin<T>(&self, method: &'static str, request: &Request<T>) -> Result<(), Status> {
         self.called(method, request);
         match request.metadata().get("authorization").and_then(|a| a.to_str().ok()) {
             Some("Bearer token-of-dev-admin") => Ok(()),

@@ -2,6 +2,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use tessera_api::introspection::v1::introspection_service_server::IntrospectionService;
 use tessera_api::introspection::v1::*;
+use tessera_api::oauth::v1::issue_token_request::Grant;
 use tessera_api::oauth::v1::token_service_server::TokenService;
 use tessera_api::oauth::v1::*;
 use tokio_stream::Empty;
@@ -33,10 +34,21 @@ pub(crate) fn token_of(client_id: &str) -> String {
 impl TokenService for Fake {
     async fn issue_token(&self, request: Request<IssueTokenRequest>) -> Result<Response<IssueTokenResponse>, Status> {
         self.called("IssueToken", &request);
-        let client_id = client(request.metadata())?;
+        // A public client names itself; one that has a secret does not do so twice.
+        let client_id = match request.get_ref().client_id.as_str() {
+            "" => client(request.metadata())?,
+            public if public.ends_with("-web") && !request.metadata().contains_key("authorization") => {
+                public.to_owned()
+            }
+            _ => return Err(refusal(Code::Unauthenticated, "INVALID_CLIENT", "invalid_client", "it has a secret")),
+        };
         let request = request.into_inner();
-        assert!(request.client_id.is_empty() && request.client_secret.is_empty(), "one mechanism only");
-        self.book(|book| book.scopes.push(request.scopes.clone()));
+        assert!(request.client_secret.is_empty(), "secrets come in the header");
+        let for_a_user = !matches!(request.grant, Some(Grant::ClientCredentials(_)));
+        self.book(|book| {
+            book.scopes.push(request.scopes.clone());
+            book.grant = request.grant.map(|grant| (grant, client_id.clone()));
+        });
         let admin = request.scopes.iter().any(|s| s.starts_with("tessera."));
         let refused = self.book(|book| book.reader) && request.scopes.iter().any(|s| s == "tessera.admin");
         if admin && (client_id != "dev-admin" || refused) {
@@ -50,7 +62,9 @@ impl TokenService for Fake {
         let access_token = if admin { "token-of-dev-admin".into() } else { token_of(&client_id) };
         let expires_in = Some(prost_types::Duration { seconds: 900, nanos: 0 });
         let scope = if request.scopes.is_empty() { "orders:read".into() } else { request.scopes.join(" ") };
-        Ok(Response::new(IssueTokenResponse { access_token, token_type: "Bearer".into(), expires_in, scope }))
+        let refresh_token = if for_a_user { "tsk_rt_next".into() } else { String::new() };
+        let token_type = "Bearer".into();
+        Ok(Response::new(IssueTokenResponse { access_token, token_type, expires_in, scope, refresh_token }))
     }
 
     async fn revoke_token(
@@ -61,6 +75,15 @@ impl TokenService for Fake {
         if self.book(|book| book.unconfirmed) {
             let message = "the revocation is durable but not confirmed";
             return Err(refusal(Code::Unavailable, "REVOCATION_UNCONFIRMED", "temporarily_unavailable", message));
+        }
+        let token = &request.get_ref().token;
+        let basic = client(request.metadata()).ok();
+        let owner = self.book(|book| book.refresh_tokens_of).filter(|_| token.starts_with("tsk_rt_"));
+        if let (Some(owner), Some(asks)) = (owner, basic)
+            && owner != asks
+        {
+            let reason = "TOKEN_OF_ANOTHER_CLIENT";
+            return Err(refusal(Code::FailedPrecondition, reason, "invalid_grant", "another client's"));
         }
         self.book(|book| book.revoked.push(request.into_inner().token));
         Ok(Response::new(RevokeTokenResponse { revision: "1-7".into() }))

@@ -29,7 +29,7 @@ use crate::settings::{DEFAULT_ENDPOINT, Fixture, Settings};
 
 /// Gets a token for a user who signs in with a browser (RFC 6749 section 4.1). Against `tessera dev` the client is demo-web.
 ///
-/// The URL to open is printed to stderr. The client needs the redirect URI http://127.0.0.1/callback; of a loopback address the port
+/// The URL to open is printed to stderr. The client needs the redirect URI `http://127.0.0.1/callback`; of a loopback address the port
 /// does not matter. A client without a secret is named with --client-id alone.
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -176,9 +176,9 @@ mod tests {
     fn the_request_carries_a_challenge_and_never_the_verifier() {
         let attempt = Attempt::new("https://id.example/auth/".into(), "http://127.0.0.1:9/callback".into());
         let asked = Asked { scope: vec!["a".parse().expect("ok"), "b:c".parse().expect("ok")], audience: None };
-        let url = attempt.url(&"spa & co".parse().expect("an id"), &asked).expect("a URL");
+        let url = attempt.url(&"spa&co".parse().expect("an id"), &asked).expect("a URL");
         assert!(
-            url.starts_with("https://id.example/auth/oauth2/authorize?response_type=code&client_id=spa+%26+co&"),
+            url.starts_with("https://id.example/auth/oauth2/authorize?response_type=code&client_id=spa%26co&"),
             "{url}"
         );
         assert!(url.contains("&redirect_uri=http%3A%2F%2F127.0.0.1%3A9%2Fcallback&scope=a+b%3Ac&state="), "{url}");
