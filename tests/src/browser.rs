@@ -1,5 +1,5 @@
-//! A real Chromium, without a window, driven by its chromedriver in the W3C's WebDriver protocol and, for what a person's system decides,
-//! in the one of its developer tools.
+//! A real Chromium, without a window, driven by its chromedriver: in the protocol that the W3C calls `WebDriver` and, for what a person's
+//! system decides, in the one of its developer tools.
 //!
 //! `TEST_TESSERA_CHROMIUM` and `TEST_TESSERA_CHROMEDRIVER` name the programs; `cargo xtask test` sets them.
 
@@ -68,7 +68,7 @@ pub struct Browser {
     driver: Child,
     at: SocketAddr,
     session: String,
-    _profile: TempDir,
+    profile: TempDir,
 }
 
 /// How a page is looked at.
@@ -95,16 +95,16 @@ impl Browser {
             .process_group(0)
             .spawn()
             .with_context(|| format!("{} does not start", programs.driver.display()))?;
-        let mut browser = Self { driver, at, session: String::new(), _profile: profile };
+        let mut browser = Self { driver, at, session: String::new(), profile };
         eventually("chromedriver is ready", async || Ok(browser.tell("GET", "/status", &Value::Null).await.ok()))
             .await?;
-        let data = format!("--user-data-dir={}", browser._profile.path().join("profile").display());
+        let data = format!("--user-data-dir={}", browser.profile.path().join("profile").display());
         let languages = format!("--accept-lang={languages}");
         let flags: Vec<&str> = FLAGS.iter().copied().chain([data.as_str(), &languages]).collect();
         let options = json!({ "binary": programs.chromium, "args": flags });
         let wanted = json!({ "capabilities": { "alwaysMatch": { "goog:chromeOptions": options } } });
         let session = browser.tell("POST", "/session", &wanted).await?;
-        browser.session = session["sessionId"].as_str().context("a session")?.to_owned();
+        session["sessionId"].as_str().context("a session")?.clone_into(&mut browser.session);
         Ok(browser)
     }
 

@@ -19,6 +19,9 @@ pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 /// The challenge.
 pub const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
+/// Parameters that are other than usual.
+pub type Changes<'a> = [(&'a str, &'a str)];
+
 /// A public client that people let in.
 pub fn application(world: &World, id: &str) -> Result<Client> {
     client(world, id, &["--public"])
@@ -48,7 +51,8 @@ pub fn user_with(world: &World, username: &str, more: &[&str]) -> Result<()> {
 }
 
 /// An authorization request in order, with some parameters changed; an empty one is left out.
-pub fn ask(client: &str, changes: &[(&str, &str)]) -> String {
+#[must_use]
+pub fn ask(client: &str, changes: &Changes<'_>) -> String {
     let usual = [
         ("response_type", "code"),
         ("client_id", client),

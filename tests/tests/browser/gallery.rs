@@ -58,18 +58,24 @@ impl Gallery {
         Ok(Some(Self { axe, folder, faults: Vec::new() }))
     }
 
-    /// Looks at the page that a browser shows.
+    /// Looks at the page that a browser shows in every way, and keeps pictures.
     pub(crate) async fn see(&mut self, browser: &Browser, name: &str) -> Result<()> {
-        browser.script(&self.axe, &[]).await?;
         for look in LOOKS {
-            browser.look(look).await?;
             let scheme = if look.dark { "dark" } else { "light" };
             let name = format!("{name}-{scheme}-{}", look.width);
-            for found in [browser.script_later(AXE, &[]).await?, browser.script(MISFITS, &[]).await?] {
-                let found = found.as_array().into_iter().flatten().filter_map(Value::as_str);
-                self.faults.extend(found.map(|fault| format!("{name}: {fault}")));
-            }
+            self.examine(browser, &name, look).await?;
             std::fs::write(self.folder.join(format!("{name}.png")), browser.picture().await?)?;
+        }
+        Ok(())
+    }
+
+    /// Looks for faults.
+    pub(crate) async fn examine(&mut self, browser: &Browser, name: &str, look: Look) -> Result<()> {
+        browser.look(look).await?;
+        browser.script(&self.axe, &[]).await?;
+        for found in [browser.script_later(AXE, &[]).await?, browser.script(MISFITS, &[]).await?] {
+            let found = found.as_array().into_iter().flatten().filter_map(Value::as_str);
+            self.faults.extend(found.map(|fault| format!("{name}: {fault}")));
         }
         Ok(())
     }

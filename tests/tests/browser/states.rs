@@ -1,7 +1,7 @@
 //! Every state of every page that a person can bring about, looked at.
 
 use anyhow::{Result, ensure};
-use tessera_tests::browser::{Browser, Programs};
+use tessera_tests::browser::{Browser, Look, Programs};
 use tessera_tests::cast::{PASSWORD, REDIRECT_URI, application, ask, signed_in, user, user_with};
 use tessera_tests::person::Person;
 use tessera_tests::shared::shared;
@@ -191,7 +191,7 @@ async fn axe_finds_a_label_that_is_gone_and_a_text_that_is_too_pale() -> Result<
     let spoil = "document.querySelector('label').remove(); document.querySelector('h1').style.color = '#ccc';
         document.querySelector('.primary').style.width = '1400px';";
     tour.browser.script(spoil, &[]).await?;
-    tour.gallery.see(&tour.browser, "spoiled").await?;
+    tour.gallery.examine(&tour.browser, "spoiled", Look { width: 360, dark: false }).await?;
     let faults = tour.gallery.faults().join("\n");
     for fault in ["label: ", "color-contrast: ", "wider than the window"] {
         assert!(faults.contains(fault), "{fault}: {faults}");

@@ -10,7 +10,8 @@ use tessera_tests::shared::shared;
 use tessera_tests::{Answer, World, create_client, request, world_with};
 
 use tessera_tests::cast::{
-    CHALLENGE, REDIRECT_URI, allowed, application, ask, assert_error_page, client, redeem, signed_in, text, user,
+    CHALLENGE, Changes, REDIRECT_URI, allowed, application, ask, assert_error_page, client, redeem, signed_in, text,
+    user,
 };
 
 /// One request, by nobody in particular.
@@ -63,7 +64,7 @@ async fn every_other_mistake_is_told_the_client_with_its_state_and_the_issuer() 
     create_client(&world.pair, "mistaken-machine", &machine)?;
     let states =
         ["s", "a b&c=d#e\"<é%", "\r\nSet-Cookie: x=y", "\"><script>alert(1)</script>", "+%2B%00", "日本", "&&==?#"];
-    let cases: [(&str, &[(&str, &str)], &str); 14] = [
+    let cases: [(&str, &Changes<'_>, &str); 14] = [
         ("mistaken", &[("response_type", "")], "invalid_request"),
         ("mistaken", &[("response_type", "token")], "unsupported_response_type"),
         ("mistaken", &[("response_type", "id_token")], "unsupported_response_type"),

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use tessera_tests::person::{Page, Person};
 use tessera_tests::shared::shared;
 
-use tessera_tests::cast::{PASSWORD, application, ask, get, hidden, user};
+use tessera_tests::cast::{Changes, PASSWORD, application, ask, get, hidden, user};
 
 /// A page without what differs from one time to the next.
 fn without(page: &Page, told: &[&str]) -> Result<String> {
@@ -89,7 +89,7 @@ async fn the_name_in_any_case_and_the_address_both_sign_in() -> Result<()> {
 async fn pages_are_in_the_language_that_was_asked_or_that_the_browser_likes() -> Result<()> {
     let world = shared().await?;
     application(world, "locales")?;
-    let cases: [(&str, &[(&str, &str)], &str); 6] = [
+    let cases: [(&str, &Changes<'_>, &str); 6] = [
         ("", &[], "en"),
         ("fr-CA,fr;q=0.9", &[], "fr"),
         ("fr", &[("ui_locales", "en")], "en"),
