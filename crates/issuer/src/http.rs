@@ -57,6 +57,8 @@ fn pages() -> Router<Context> {
         .route(paths::REMOVE_APP, post(account::remove_app))
         .route(paths::END_SESSION, post(account::end_session))
         .route(paths::END_OTHER_SESSIONS, post(account::end_other_sessions))
+        // A form that is opened again from the address bar: people get a page, and no JSON.
+        .method_not_allowed_fallback(flow::wrong_method)
         .merge(pages::assets::routes())
 }
 

@@ -23,6 +23,8 @@ pub enum Backend {
 /// What a pair is configured with beyond the necessary.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
+    /// What the issuer calls itself, where that is not where it listens: as behind a proxy that ends TLS.
+    pub issuer_url: Option<String>,
     /// More lines of the issuer's configuration.
     pub issuer: String,
     /// More lines of the introspector's configuration; its section `[sync]` is `introspector_sync`.
@@ -182,9 +184,9 @@ impl Pair {
 }
 
 fn write_configuration(folder: &Path, ports: &Ports, url: Option<&str>, options: &Options) -> Result<()> {
+    let issuer_url = options.issuer_url.clone().unwrap_or_else(|| ports.issuer_url());
     let mut issuer = format!(
-        "issuer_url = \"{}\"\ndata_dir = \"{}\"\n{}\n[listen]\nhttp = \"{}\"\ngrpc = \"{}\"\nops = \"{}\"\n",
-        ports.issuer_url(),
+        "issuer_url = \"{issuer_url}\"\ndata_dir = \"{}\"\n{}\n[listen]\nhttp = \"{}\"\ngrpc = \"{}\"\nops = \"{}\"\n",
         folder.join("data").display(),
         options.issuer,
         ports.issuer_http,
@@ -196,9 +198,8 @@ fn write_configuration(folder: &Path, ports: &Ports, url: Option<&str>, options:
     }
     std::fs::write(folder.join("tessera-issuer.toml"), issuer)?;
     let introspector = format!(
-        "issuer_url = \"{}\"\n{}\n[listen]\nhttp = \"{}\"\ngrpc = \"{}\"\nops = \"{}\"\n[sync]\nissuer_grpc = \"http://{}\"\n\
+        "issuer_url = \"{issuer_url}\"\n{}\n[listen]\nhttp = \"{}\"\ngrpc = \"{}\"\nops = \"{}\"\n[sync]\nissuer_grpc = \"http://{}\"\n\
          client_id = \"tessera-introspector\"\nclient_secret_file = \"{}\"\n{}\n",
-        ports.issuer_url(),
         options.introspector,
         ports.introspector_http,
         ports.introspector_grpc,

@@ -71,7 +71,9 @@ async fn not_found() -> Response {
     plain(StatusCode::NOT_FOUND, "not_found", "There is nothing at this path.")
 }
 
-async fn method_not_allowed() -> Response {
+/// The answer to a method that a path does not take; axum adds `Allow`. [`with_fallbacks`] sets it last, in place of the one that a
+/// layer was put round: routes with a layer that answers methods itself, as CORS answers OPTIONS, set it before that layer.
+pub async fn method_not_allowed() -> Response {
     plain(
         StatusCode::METHOD_NOT_ALLOWED,
         ErrorCode::InvalidRequest.as_str(),
