@@ -26,8 +26,11 @@ pub(super) fn routes(dialects: &Dialects) -> Router<Context> {
     ];
     let on = systems.into_iter().filter(|(_, configured)| configured.enabled).map(|(league, _)| league);
     on.fold(Router::new(), |router, league| {
-        if !league.requires_https {
-            tracing::warn!(path = league.system.path, "this endpoint takes client secrets over plain HTTP too");
+        if league.system.requires_https && !league.requires_https {
+            tracing::warn!(
+                path = league.system.path,
+                "this endpoint takes client secrets over plain HTTP too, as configured"
+            );
         }
         let path = league.system.path;
         router.route(path, post(move |state, request| league::handle(league, state, request)))
