@@ -1,8 +1,13 @@
 //! The issuer's configuration: one struct per section, parsed once in `main`, passed down.
 
+mod dialects;
+
+pub use dialects::{Dialect, Dialects};
+
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use tessera_kit::config::{ConfigError, ConfigErrors, Listen, Log, Sources};
 use tessera_types::{Algorithm, Audience};
@@ -27,6 +32,10 @@ pub struct Config {
     pub sessions: Sessions,
     /// `[cors]`.
     pub cors: Cors,
+    /// `[proxy]`.
+    pub proxy: Proxy,
+    /// `[dialects]`.
+    pub dialects: Dialects,
     /// `[introspection]`.
     pub introspection: Introspection,
     /// `[sync]`.
@@ -117,6 +126,15 @@ pub struct Introspection {
     pub endpoint: String,
 }
 
+/// `[proxy]`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Proxy {
+    /// The networks of the proxies in front, for instance `10.0.0.0/8`: what they say in `X-Forwarded-For` and `X-Forwarded-Proto` is
+    /// believed. Nobody else is.
+    pub trusted_cidrs: Vec<String>,
+}
+
 /// `[cors]`: which sites' scripts may call the endpoints that clients use (the Fetch standard). None by default.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -174,6 +192,8 @@ impl Default for Config {
             tokens: Tokens::default(),
             sessions: Sessions::default(),
             cors: Cors::default(),
+            proxy: Proxy::default(),
+            dialects: Dialects::default(),
             introspection: Introspection::default(),
             sync: Sync::default(),
             cleanup: Cleanup::default(),
@@ -242,6 +262,8 @@ pub struct Checked {
     pub introspection_endpoint: Option<String>,
     /// See [`Tokens::default_audience`].
     pub default_audience: Audience,
+    /// See [`Proxy::trusted_cidrs`].
+    pub trusted_proxies: Vec<IpNet>,
     /// See [`Tokens::signing_alg`].
     pub signing_alg: Algorithm,
     /// See [`Database::url`].
@@ -343,6 +365,11 @@ impl Config {
                 "an http or https URL, for instance https://introspect.example.com/oauth2/introspect",
             );
         }
+        let trusted_proxies: Result<Vec<IpNet>, _> =
+            self.proxy.trusted_cidrs.iter().map(|text| network(text)).collect();
+        if trusted_proxies.is_err() {
+            wrong("proxy.trusted_cidrs", "networks such as 10.0.0.0/8, or addresses");
+        }
         let signing_alg = self.tokens.signing_alg.parse();
         if signing_alg.is_err() {
             wrong("tokens.signing_alg", "RS256, ES256 or EdDSA");
@@ -364,6 +391,7 @@ impl Config {
                 introspection_audience: introspection,
                 introspection_endpoint: endpoint,
                 default_audience: default,
+                trusted_proxies: trusted_proxies.unwrap_or_default(),
                 signing_alg,
                 database_url: self.database_url(),
                 make_kek: self.secrets.kek_file.as_os_str().is_empty(),
@@ -388,6 +416,11 @@ impl Config {
             self.secrets.kek_file.clone()
         }
     }
+}
+
+/// A network, or an address alone.
+fn network(text: &str) -> Result<IpNet, ipnet::AddrParseError> {
+    text.parse().or_else(|error| text.parse::<std::net::IpAddr>().map(IpNet::from).map_err(|_| error))
 }
 
 /// An origin in the form browsers send (RFC 6454 section 6.2): scheme, host and port in lower case, and nothing after.

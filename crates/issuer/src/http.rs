@@ -5,7 +5,9 @@ mod authorize;
 mod client;
 mod consent;
 mod cors;
+mod dialects;
 mod flow;
+mod forwarded;
 mod introspect;
 mod login;
 mod metadata;
@@ -18,17 +20,20 @@ use axum::Router;
 use axum::routing::{get, post};
 use tessera_kit::http::error;
 
+use crate::config::Config;
 use crate::context::Context;
 use pages::paths;
 
 /// Every route, at the root and, where the issuer URL has a path, below it.
-pub(crate) fn router(cx: &Context, introspection_endpoint: Option<String>, origins: &[String]) -> Router {
+pub(crate) fn router(cx: &Context, config: &Config, introspection_endpoint: Option<String>) -> Router {
+    let origins = &config.cors.origins;
     let document = metadata::Document::new(&cx.policy, introspection_endpoint);
     let path = issuer_path(&cx.policy.issuer_url).to_owned();
     let for_scripts = Router::new()
         .route("/oauth2/token", post(token::handle))
         .route("/oauth2/revoke", post(revoke::handle))
-        .route("/oauth2/jwks", get(metadata::jwks));
+        .route("/oauth2/jwks", get(metadata::jwks))
+        .merge(dialects::routes(&config.dialects));
     let endpoints = Router::new()
         .merge(cors::open_to(for_scripts, origins))
         .route("/oauth2/introspect", post(introspect::handle))

@@ -7,8 +7,8 @@ use axum::response::{IntoResponse as _, Response};
 use tessera_kit::http::Form;
 use tessera_types::PresentedSecret;
 
-use super::client;
 use super::flow::{Page, Transaction};
+use super::forwarded;
 use super::pages::{LoginError, LoginView, Problem, paths};
 use super::visitor::{self, Purpose};
 use crate::context::Context;
@@ -35,7 +35,7 @@ pub(super) async fn show(State(cx): State<Context>, request: Request<Body>) -> R
 
 /// Signs somebody in.
 pub(super) async fn submit(State(cx): State<Context>, request: Request<Body>) -> Response {
-    let from = client::peer(request.extensions());
+    let from = forwarded::client(&cx, &request);
     let (page, mut form) = match Page::posted(&cx, request).await {
         Ok(posted) => posted,
         Err(response) => return response,

@@ -11,7 +11,7 @@ use serde::Serialize;
 use tessera_kit::http::{Form, FormBody, error, query};
 use tessera_types::{Audience, GrantType, ScopeSet};
 
-use super::client;
+use super::{client, forwarded};
 use crate::client_auth::PresentedClient;
 use crate::context::Context;
 use crate::grants::{self, GrantRequest, ParameterError, TokenRequest};
@@ -38,7 +38,7 @@ pub(super) async fn handle(State(cx): State<Context>, request: Request<Body>) ->
 
 async fn answer(cx: &Context, request: Request<Body>) -> Result<Minted, Response> {
     query::refuse_credentials(request.uri()).map_err(|error| client::refused(&error))?;
-    let from = client::peer(request.extensions());
+    let from = forwarded::client(cx, &request);
     let FormBody { headers, mut form } =
         FormBody::read(request, &[]).await.map_err(axum::response::IntoResponse::into_response)?;
     let presented = client::client(&headers, &mut form, from).map_err(|error| client::refused(&error))?;
@@ -56,7 +56,8 @@ fn token_request(client: PresentedClient, form: &mut Form) -> Result<TokenReques
     Ok(TokenRequest { client, grant, scopes, audience: audience(form)? })
 }
 
-fn grant(grant_type: &str, form: &mut Form, from: Option<IpAddr>) -> Result<GrantRequest, ParameterError> {
+/// The grant of a request, with its own parameters.
+pub(super) fn grant(grant_type: &str, form: &mut Form, from: Option<IpAddr>) -> Result<GrantRequest, ParameterError> {
     match grant_type.parse().map_err(|_| ParameterError::GrantTypeUnsupported)? {
         GrantType::ClientCredentials => Ok(GrantRequest::ClientCredentials),
         GrantType::Password => GrantRequest::password(form.take("username"), form.take("password"), from),

@@ -1,0 +1,20 @@
+//! PrestaShop's Admin API (seeds 000 and 001): client credentials only, over HTTPS, scopes as a list; every token can tell that its
+//! client is authenticated.
+
+use tessera_types::GrantType;
+
+use super::league::System;
+
+pub(super) const SYSTEM: System = System {
+    path: "/admin-api/access_token",
+    grants: &[GrantType::ClientCredentials],
+    implicit: Some("is_authenticated"),
+    unasked_without: None,
+    unasked_defaults: false,
+    separators: &[',', ' '],
+    denies_scopes: true,
+    tells_disabled_users: false,
+    numbers_errors: false,
+    retires_access: false,
+    requires_https: true,
+};
