@@ -84,7 +84,7 @@ impl Visitor {
             Purpose::Account => ("account", ""),
         };
         let tag = cx.page_key.tag(&[b"csrf", self.token.expose().as_bytes(), kind.as_bytes(), about.as_bytes()]);
-        URL_SAFE_NO_PAD.encode(&*tag)
+        URL_SAFE_NO_PAD.encode(*tag)
     }
 
     /// Whether a form was given to this browser for this purpose.
