@@ -5,6 +5,8 @@
 pub mod asking;
 pub mod browser;
 pub mod cast;
+pub mod doors;
+pub mod people;
 pub mod person;
 pub mod refusal;
 pub mod rpcs;

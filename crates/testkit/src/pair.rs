@@ -172,6 +172,31 @@ impl Pair {
         Ok((service, ports.introspector_grpc, ports.introspector_http))
     }
 
+    /// Starts one more issuer on the same database and under the same keys, on free ports: its process, gRPC and HTTP. Its
+    /// issuer URL is the first one's, and the introspector does not know it. PostgreSQL alone: two processes never share a file.
+    ///
+    /// # Errors
+    /// Where it does not start.
+    pub async fn another_issuer(&self) -> Result<(Service, SocketAddr, SocketAddr)> {
+        let ports = Ports::free()?;
+        let mut text = std::fs::read_to_string(self.folder.path().join("tessera-issuer.toml"))?;
+        for (key, ours, theirs) in [
+            ("http", self.ports.issuer_http, ports.issuer_http),
+            ("grpc", self.ports.issuer_grpc, ports.issuer_grpc),
+            ("ops", self.ports.issuer_ops, ports.issuer_ops),
+        ] {
+            text = text.replace(&format!("{key} = \"{ours}\""), &format!("{key} = \"{theirs}\""));
+        }
+        let name = format!("issuer-{}", ports.issuer_ops.port());
+        let file = self.folder.path().join(format!("{name}.toml"));
+        std::fs::write(&file, text)?;
+        let arguments = vec!["--config".to_owned(), file.display().to_string()];
+        let log = self.folder.path().join(format!("{name}.log"));
+        let mut service = Service::start(binary("tessera-issuer")?, arguments, log, ports.issuer_ops).await?;
+        service.ready().await?;
+        Ok((service, ports.issuer_grpc, ports.issuer_http))
+    }
+
     /// Where the pair's files are.
     #[must_use]
     pub fn folder(&self) -> &Path {

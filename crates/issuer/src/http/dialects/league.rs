@@ -135,9 +135,10 @@ async fn answer(
 ) -> Result<Response, Told> {
     let grant_type = form.take("grant_type").and_then(|text| text.parse().ok());
     let grant_type: GrantType = grant_type.filter(|grant| league.runs(*grant)).ok_or_else(Told::grant_type)?;
+    grants::must_be_supported(&cx.policy, grant_type).map_err(answer::parameter)?;
     let client = client(headers, &mut form, from)?;
     let scopes = scopes(&mut form, league.system)?;
-    let grant = token::grant(grant_type.as_str(), &mut form, from).map_err(answer::parameter)?;
+    let grant = token::grant(grant_type, &mut form, from).map_err(answer::parameter)?;
     let request = TokenRequest { client, grant, scopes, audience: None };
     match grants::issue_under(cx, request, &league.terms()).await {
         Ok(minted) => Ok(answer::success(&minted)),
