@@ -120,7 +120,9 @@ async fn the_issuer_is_the_same_in_the_answer_the_metadata_and_the_token() -> Re
     for allow in [false, true] {
         person.open(&ask("same-issuer", &[("state", state)])).await?;
         let location = if allow { person.allow().await? } else { person.deny().await? };
-        assert!(location.starts_with(&format!("{REDIRECT_URI}&")) && location.ends_with('#'), "{location}");
+        assert!(location.starts_with(&format!("{REDIRECT_URI}&")), "{location}");
+        // After a form there is no fragment to inherit, and some clients take an empty one for the implicit grant.
+        assert!(!location.contains('#'), "{location}");
         assert_eq!(parameter(&location, "iss").as_deref(), metadata["issuer"].as_str());
         assert_eq!(parameter(&location, "state").as_deref(), Some(state));
         assert_eq!(parameter(&location, "error").is_none(), allow, "{location}");
@@ -130,6 +132,8 @@ async fn the_issuer_is_the_same_in_the_answer_the_metadata_and_the_token() -> Re
         let claims: serde_json::Value = serde_json::from_slice(&claims)?;
         assert_eq!(claims["iss"], metadata["issuer"]);
     }
+    let again = person.open(&ask("same-issuer", &[])).await?.away()?;
+    assert!(again.ends_with('#'), "what was allowed before is answered without a form: {again}");
     Ok(())
 }
 
