@@ -48,7 +48,7 @@ pub(crate) fn router(cx: &Context, config: &Config, introspection_endpoint: Opti
         // RFC 8414 section 3.1: the issuer's path comes after the well-known one.
         router = router.nest(&path, endpoints).merge(document(&format!("{}{path}", metadata::WELL_KNOWN)));
     }
-    error::with_fallbacks(router).with_state(cx.clone())
+    error::with_fallbacks(router).fallback(flow::nothing_here).with_state(cx.clone())
 }
 
 /// What a person's browser asks for.

@@ -151,7 +151,8 @@ impl Tour {
             ("error-wrong-redirect", &evil),
             ("error-malformed", "/consent"),
             ("error-expired", "/consent?request=x"),
-            ("error-not-found", "/logout"),
+            ("error-not-found", "/acount"),
+            ("error-wrong-method", "/logout"),
         ] {
             self.open(path).await?;
             self.see(name).await?;

@@ -36,6 +36,31 @@ async fn a_page_takes_its_own_methods_and_says_which_those_are() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_browser_is_told_in_a_page_that_nothing_is_there_and_a_program_in_json() -> Result<()> {
+    let world = shared().await?;
+    let at = world.pair.ports.issuer_http;
+    let browser = [("accept", "text/html,application/xhtml+xml,*/*;q=0.8"), ("accept-language", "fr")];
+    for (method, path) in
+        [("GET", "/"), ("GET", "/acount"), ("POST", "/login/x"), ("GET", "/<script>alert(1)</script>")]
+    {
+        let answer = request(at, method, path, &browser, "").await?;
+        if answer.status == 400 {
+            // No path at all.
+            continue;
+        }
+        assert_error_page(&answer, 404, path);
+        assert_eq!(answer.header("content-language"), Some("fr"), "{path}");
+        assert_eq!(answer.header("x-frame-options"), Some("DENY"), "{path}");
+        assert!(!answer.body.contains("alert"), "{path}: {}", answer.body);
+        for accept in ["application/json", "*/*"] {
+            let answer = request(at, method, path, &[("accept", accept)], "").await?;
+            assert_eq!((answer.status, answer.error().as_str()), (404, "not_found"), "{path}");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn head_says_what_get_says_without_the_page() -> Result<()> {
     let world = shared().await?;
     application(world, "headed")?;

@@ -2,9 +2,9 @@
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{Request, StatusCode};
+use axum::http::{Request, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use tessera_kit::http::{Form, FormBody};
+use tessera_kit::http::{Form, FormBody, error};
 use tessera_types::{ErrorCode, Failure, RequestToken};
 
 use super::pages::{ClientView, ErrorView, Frame, Language, Problem, Site};
@@ -124,6 +124,16 @@ impl Page {
         let frame = Frame::of_once(&self.site, self.language(None));
         ErrorView { frame, problem, reference: None }.into_response()
     }
+}
+
+/// A path that is not there: a page for people, and JSON for everybody else.
+pub(super) async fn nothing_here(State(cx): State<Context>, request: Request<Body>) -> Response {
+    let accepted = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    if accepted.is_some_and(|kinds| kinds.contains("text/html")) {
+        let (page, _) = Page::asked(&cx, &request);
+        return page.problem(Problem::NotFound);
+    }
+    error::not_found().await
 }
 
 /// A path of the pages' asked for in another way than its forms and links do.

@@ -67,7 +67,8 @@ pub fn with_fallbacks<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Ro
     router.method_not_allowed_fallback(method_not_allowed).fallback(not_found)
 }
 
-async fn not_found() -> Response {
+/// The answer for a path that is not there.
+pub async fn not_found() -> Response {
     plain(StatusCode::NOT_FOUND, "not_found", "There is nothing at this path.")
 }
 
