@@ -54,6 +54,8 @@ pub struct Parts {
     pub throttle: FailureThrottle,
     /// Counts failed logins.
     pub logins: LoginThrottle,
+    /// Paces the authorization requests that anybody may make.
+    pub requests: FailureThrottle,
     /// What the operator decided.
     pub policy: Policy,
 }

@@ -191,6 +191,7 @@ pub async fn start(config: Config, deps: Deps, options: StartOptions) -> Result<
         signer: ArcSwapOption::from_pointee(keys.signer),
         remembered: RememberedSecrets::new(&*deps.random),
         throttle: FailureThrottle::new(Arc::clone(&deps.clock)),
+        requests: FailureThrottle::of_requests(Arc::clone(&deps.clock)),
         logins: LoginThrottle::new(Arc::clone(&deps.clock)),
         clock: Arc::clone(&deps.clock),
         random: Arc::clone(&deps.random),
