@@ -84,7 +84,8 @@ impl Failure for MintError {
 pub fn mint(cx: &Context, grant: Grant<'_>) -> Result<Minted, MintError> {
     let signer = cx.signer.load_full().ok_or(MintError::NoKey)?;
     let now = cx.clock.now();
-    let profile = grant.client.claims_profile;
+    // Where the client leaves it to the endpoint, this is the RFC's.
+    let profile = grant.client.claims_profile.unwrap_or(ClaimsProfile::Rfc9068);
     let lifetime = grant.client.access_ttl.unwrap_or(cx.policy.access_ttl);
     let backdated = now.minus(BACKDATE);
     let claims = AccessClaims {
