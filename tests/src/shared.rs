@@ -34,6 +34,12 @@ pub async fn shared() -> Result<&'static World> {
 
 async fn start() -> Result<Shared> {
     let world = world(Backend::Sqlite).await?.context("SQLite is always there")?;
+    let lifeline = keep(&world)?;
+    Ok(Shared { world, _lifeline: lifeline })
+}
+
+/// Sees to it that a world in a static ends with this process. What is returned must be kept as long as the world.
+pub(crate) fn keep(world: &World) -> Result<ChildStdin> {
     let pids = [world.pair.issuer.pid(), world.pair.introspector.pid()].map(|pid| pid.to_string());
     let mut keeper = Command::new("/bin/sh")
         .args(["-c", KEEPER, "keeper"])
@@ -45,8 +51,7 @@ async fn start() -> Result<Shared> {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()?;
-    let lifeline = keeper.stdin.take().context("it was asked for")?;
-    Ok(Shared { world, _lifeline: lifeline })
+    keeper.stdin.take().context("it was asked for")
 }
 
 impl World {

@@ -89,13 +89,12 @@ pub async fn issue(
     message: IssueTokenRequest,
     timeout: Duration,
 ) -> Result<IssueTokenResponse, Problem> {
-    let request = match caller.credential() {
-        Some(credential) => request(message, credential.basic()?, timeout),
-        None => {
-            let mut named = Request::new(IssueTokenRequest { client_id: caller.client_id.to_string(), ..message });
-            named.set_timeout(timeout);
-            named
-        }
+    let request = if let Some(credential) = caller.credential() {
+        request(message, credential.basic()?, timeout)
+    } else {
+        let mut named = Request::new(IssueTokenRequest { client_id: caller.client_id.to_string(), ..message });
+        named.set_timeout(timeout);
+        named
     };
     match TokenServiceClient::new(channel).issue_token(request).await {
         Ok(answer) => Ok(answer.into_inner()),

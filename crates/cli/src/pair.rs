@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tessera_introspector::config::{Introspection, Sync};
-use tessera_issuer::config::Tokens;
+use tessera_issuer::config::{Dialects, Tokens};
 use tessera_issuer::operations::setup::Setup;
 use tessera_issuer::operations::setup::administrator::INTROSPECTOR;
 use tessera_issuer::{StartError, StartOptions};
@@ -61,6 +61,7 @@ impl OwnPair {
             data_dir: plan.data_dir,
             listen: if plan.free_ports { Listen::free_ports() } else { Listen::default() },
             tokens: Tokens { password_grant: true, ..Tokens::default() },
+            dialects: Dialects::for_development(),
             ..tessera_issuer::Config::default()
         };
         let issuer = tessera_issuer::start(config, deps, StartOptions { fixtures: true })

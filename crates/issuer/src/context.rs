@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use ipnet::IpNet;
 use tessera_check::Checker;
 use tessera_keys::{MacKey, SigningKey};
 use tessera_ledger::replica::Replica;
@@ -89,6 +90,8 @@ pub struct Policy {
     pub session_ttl: Duration,
     /// How long a session lives, however often it is used.
     pub session_absolute_ttl: Duration,
+    /// The networks whose proxies are believed.
+    pub trusted_proxies: Vec<IpNet>,
     /// How long a revocation waits for introspectors before it is reported as unconfirmed.
     pub confirm_within: Duration,
 }

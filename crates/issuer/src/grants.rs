@@ -14,7 +14,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use tessera_store::Client;
-use tessera_types::{Audience, Failure, GrantType, PresentedSecret, ScopeSet};
+use tessera_types::{Audience, ClaimsProfile, Failure, GrantType, PresentedSecret, Scope, ScopeSet};
 
 use crate::client_auth::{self, AuthenticatedClient, ClientAuthError, PresentedClient};
 use crate::context::{Context, Policy};
@@ -30,6 +30,14 @@ const LOOKS: usize = 4;
 pub fn supported(policy: &Policy) -> Vec<GrantType> {
     let on = |grant: &GrantType| *grant != GrantType::Password || policy.password_grant;
     GrantType::ALL.iter().copied().filter(on).collect()
+}
+
+/// Refuses a grant that this server does not run, before its parameters are looked at: what is off is not there.
+///
+/// # Errors
+/// `GrantTypeUnsupported`.
+pub fn must_be_supported(policy: &Policy, grant: GrantType) -> Result<(), ParameterError> {
+    if supported(policy).contains(&grant) { Ok(()) } else { Err(ParameterError::GrantTypeUnsupported) }
 }
 
 /// A token request, whatever way it came.
@@ -118,6 +126,49 @@ impl GrantRequest {
     }
 }
 
+/// What a dialect of the token endpoint decides otherwise than the RFC's.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// How long a spent refresh token still gets its successor.
+    pub grace: Duration,
+    /// The claims profile of a client that has none of its own.
+    pub profile: ClaimsProfile,
+    /// Scopes that every token has, before the others, asked for or not.
+    pub implicit: ScopeSet,
+    /// What a client gets that asks for no scope.
+    pub unasked: Unasked,
+    /// Whether refresh tokens are given out.
+    pub refresh: bool,
+    /// Whether a refresh ends the access token before it.
+    pub retires_access: bool,
+}
+
+/// What a client gets that asks for no scope (RFC 6749 section 3.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unasked {
+    /// Its default scopes.
+    Defaults,
+    /// Its default scopes, without this one.
+    DefaultsWithout(Scope),
+    /// None.
+    Nothing,
+}
+
+impl Terms {
+    /// Those of RFC 6749, which `/oauth2/token` and gRPC keep to.
+    #[must_use]
+    pub fn of_the_rfc(policy: &Policy) -> Self {
+        Self {
+            grace: policy.refresh_reuse_grace,
+            profile: ClaimsProfile::Rfc9068,
+            implicit: ScopeSet::empty(),
+            unasked: Unasked::Defaults,
+            refresh: true,
+            retires_access: false,
+        }
+    }
+}
+
 /// How far one run of a grant came.
 pub enum Turn {
     /// To its tokens.
@@ -126,21 +177,29 @@ pub enum Turn {
     Again,
 }
 
-/// Runs a token request.
+/// Runs a token request as RFC 6749 has it.
 ///
 /// # Errors
 /// See [`TokenError`].
 pub async fn issue(cx: &Context, request: TokenRequest) -> Result<Minted, TokenError> {
+    issue_under(cx, request, &Terms::of_the_rfc(&cx.policy)).await
+}
+
+/// Runs a token request.
+///
+/// # Errors
+/// See [`TokenError`].
+pub async fn issue_under(cx: &Context, request: TokenRequest, terms: &Terms) -> Result<Minted, TokenError> {
     let grant_type = request.grant.grant_type();
-    let result = execute(cx, request).await;
+    let result = execute(cx, request, terms).await;
     cx.telemetry.token_request(grant_type, result.as_ref().err().map(Failure::code));
     result
 }
 
-async fn execute(cx: &Context, request: TokenRequest) -> Result<Minted, TokenError> {
+async fn execute(cx: &Context, request: TokenRequest, terms: &Terms) -> Result<Minted, TokenError> {
     for _ in 0..LOOKS {
         let client = client_auth::authenticate(cx, &request.client).await?;
-        if let Turn::Done(minted) = run(cx, &client, &request, cx.policy.refresh_reuse_grace).await? {
+        if let Turn::Done(minted) = run(cx, &client, &request, terms).await? {
             return Ok(minted);
         }
     }
@@ -151,16 +210,49 @@ async fn run(
     cx: &Context,
     client: &AuthenticatedClient,
     request: &TokenRequest,
-    grace: Duration,
+    terms: &Terms,
 ) -> Result<Turn, TokenError> {
-    let (scopes, audience) = (request.scopes.clone(), request.audience.clone());
+    let asked = Asked { scopes: &request.scopes, audience: request.audience.as_ref(), terms };
     match &request.grant {
-        GrantRequest::ClientCredentials => client_credentials::execute(cx, client, scopes, audience).map(Turn::Done),
-        GrantRequest::Password(user) => password::execute(cx, client, user, scopes, audience).await,
-        GrantRequest::RefreshToken(token) => {
-            refresh_token::execute(cx, client, &token.0, scopes, audience, grace).await
-        }
-        GrantRequest::AuthorizationCode(code) => authorization_code::execute(cx, client, code, scopes, audience).await,
+        GrantRequest::ClientCredentials => client_credentials::execute(cx, client, &asked).map(Turn::Done),
+        GrantRequest::Password(user) => password::execute(cx, client, user, &asked).await,
+        GrantRequest::RefreshToken(token) => refresh_token::execute(cx, client, &token.0, &asked).await,
+        GrantRequest::AuthorizationCode(code) => authorization_code::execute(cx, client, code, &asked).await,
+    }
+}
+
+/// What a request asks of any grant, and under which terms.
+pub struct Asked<'a> {
+    scopes: &'a ScopeSet,
+    audience: Option<&'a Audience>,
+    terms: &'a Terms,
+}
+
+impl Asked<'_> {
+    /// What is asked for must be the client's; nothing asked for is what the terms say (RFC 6749 section 3.3). Implicit scopes, the
+    /// terms' and the client's, are there in any case, and come first.
+    fn scopes_of(&self, client: &Client) -> Result<ScopeSet, TokenError> {
+        let unasked = &self.terms.unasked;
+        let implicit = self.terms.implicit.union(&client.implicit_scopes);
+        let own = |scope: &&Scope| !implicit.contains(scope.as_str());
+        let asked: ScopeSet = self.scopes.iter().filter(own).cloned().collect();
+        let granted = match unasked {
+            _ if !asked.is_empty() => narrow_scopes(client, asked)?,
+            Unasked::Defaults => client.default_scopes.clone(),
+            Unasked::DefaultsWithout(scope) => client.default_scopes.iter().filter(|s| *s != scope).cloned().collect(),
+            Unasked::Nothing => ScopeSet::empty(),
+        };
+        Ok(implicit.iter().chain(&granted).cloned().collect())
+    }
+
+    /// The audience asked for must be the client's; none asked for is its first (RFC 8707 section 2).
+    fn audience_of(&self, cx: &Context, client: &Client) -> Result<Audience, TokenError> {
+        choose_audience(cx, client, self.audience)
+    }
+
+    /// The shape of a client's tokens here.
+    fn profile_of(&self, client: &Client) -> ClaimsProfile {
+        client.claims_profile.unwrap_or(self.terms.profile)
     }
 }
 
@@ -174,14 +266,17 @@ fn narrow_scopes(client: &Client, asked: ScopeSet) -> Result<ScopeSet, TokenErro
     if asked.is_empty() {
         return Ok(client.default_scopes.clone());
     }
-    if asked.is_subset(&client.scopes) { Ok(asked) } else { Err(TokenError::ScopeNotAllowed) }
+    match asked.first_outside(&client.scopes) {
+        None => Ok(asked),
+        Some(outside) => Err(TokenError::ScopeNotAllowed(outside.clone())),
+    }
 }
 
 /// The audience asked for must be the client's; none asked for is its first (RFC 8707 section 2).
-fn choose_audience(cx: &Context, client: &Client, asked: Option<Audience>) -> Result<Audience, TokenError> {
+fn choose_audience(cx: &Context, client: &Client, asked: Option<&Audience>) -> Result<Audience, TokenError> {
     match asked {
         None => Ok(client.audiences.first().unwrap_or(&cx.policy.default_audience).clone()),
-        Some(audience) if client.audiences.contains(&audience) => Ok(audience),
+        Some(audience) if client.audiences.contains(audience) => Ok(audience.clone()),
         Some(_) => Err(TokenError::AudienceNotAllowed),
     }
 }

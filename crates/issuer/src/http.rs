@@ -5,7 +5,9 @@ mod authorize;
 mod client;
 mod consent;
 mod cors;
+mod dialects;
 mod flow;
+mod forwarded;
 mod introspect;
 mod login;
 mod metadata;
@@ -18,17 +20,20 @@ use axum::Router;
 use axum::routing::{get, post};
 use tessera_kit::http::error;
 
+use crate::config::Config;
 use crate::context::Context;
 use pages::paths;
 
 /// Every route, at the root and, where the issuer URL has a path, below it.
-pub(crate) fn router(cx: &Context, introspection_endpoint: Option<String>, origins: &[String]) -> Router {
+pub(crate) fn router(cx: &Context, config: &Config, introspection_endpoint: Option<String>) -> Router {
+    let origins = &config.cors.origins;
     let document = metadata::Document::new(&cx.policy, introspection_endpoint);
     let path = issuer_path(&cx.policy.issuer_url).to_owned();
     let for_scripts = Router::new()
         .route("/oauth2/token", post(token::handle))
         .route("/oauth2/revoke", post(revoke::handle))
-        .route("/oauth2/jwks", get(metadata::jwks));
+        .route("/oauth2/jwks", get(metadata::jwks))
+        .merge(dialects::routes(&config.dialects));
     let endpoints = Router::new()
         .merge(cors::open_to(for_scripts, origins))
         .route("/oauth2/introspect", post(introspect::handle))
@@ -43,7 +48,7 @@ pub(crate) fn router(cx: &Context, introspection_endpoint: Option<String>, origi
         // RFC 8414 section 3.1: the issuer's path comes after the well-known one.
         router = router.nest(&path, endpoints).merge(document(&format!("{}{path}", metadata::WELL_KNOWN)));
     }
-    error::with_fallbacks(router).with_state(cx.clone())
+    error::with_fallbacks(router).fallback(flow::nothing_here).with_state(cx.clone())
 }
 
 /// What a person's browser asks for.
@@ -57,6 +62,8 @@ fn pages() -> Router<Context> {
         .route(paths::REMOVE_APP, post(account::remove_app))
         .route(paths::END_SESSION, post(account::end_session))
         .route(paths::END_OTHER_SESSIONS, post(account::end_other_sessions))
+        // A form that is opened again from the address bar: people get a page, and no JSON.
+        .method_not_allowed_fallback(flow::wrong_method)
         .merge(pages::assets::routes())
 }
 

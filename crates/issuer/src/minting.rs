@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tessera_check::claims::AccessClaims;
 use tessera_store::Client;
-use tessera_types::{Audience, ClaimsProfile, ErrorCode, Failure, GrantId, Revision, ScopeSet, TokenId};
+use tessera_types::{Audience, ClaimsProfile, ErrorCode, Failure, GrantId, Revision, ScopeSet, Timestamp, TokenId};
 use zeroize::Zeroizing;
 
 use crate::context::Context;
@@ -17,6 +17,8 @@ const BACKDATE: Duration = Duration::from_secs(3);
 pub struct Grant<'a> {
     /// The client the token is issued to.
     pub client: &'a Client,
+    /// The shape of its claims.
+    pub profile: ClaimsProfile,
     /// Whom it acts for: a user's id, or the client's own.
     pub subject: &'a str,
     /// The user's name, where it acts for one.
@@ -39,6 +41,8 @@ pub struct Minted {
     pub expires_in: Duration,
     /// The scopes granted.
     pub scopes: ScopeSet,
+    /// Its identifier and when it expires.
+    pub token: (TokenId, Timestamp),
     /// The refresh token, where there is one.
     pub refresh_token: Option<Zeroizing<String>>,
 }
@@ -84,8 +88,7 @@ impl Failure for MintError {
 pub fn mint(cx: &Context, grant: Grant<'_>) -> Result<Minted, MintError> {
     let signer = cx.signer.load_full().ok_or(MintError::NoKey)?;
     let now = cx.clock.now();
-    // Where the client leaves it to the endpoint, this is the RFC's.
-    let profile = grant.client.claims_profile.unwrap_or(ClaimsProfile::Rfc9068);
+    let profile = grant.profile;
     let lifetime = grant.client.access_ttl.unwrap_or(cx.policy.access_ttl);
     let backdated = now.minus(BACKDATE);
     let claims = AccessClaims {
@@ -104,5 +107,6 @@ pub fn mint(cx: &Context, grant: Grant<'_>) -> Result<Minted, MintError> {
         profile,
     };
     let access_token = claims.sign(&signer).map_err(MintError::Signing)?;
-    Ok(Minted { access_token, expires_in: lifetime, scopes: grant.scopes, refresh_token: None })
+    let token = (claims.token, claims.expires);
+    Ok(Minted { access_token, expires_in: lifetime, scopes: grant.scopes, token, refresh_token: None })
 }

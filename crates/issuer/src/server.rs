@@ -220,8 +220,7 @@ pub async fn start(config: Config, deps: Deps, options: StartOptions) -> Result<
     let stop = Stop::new();
     let serving = Options { stop: stop.clone(), random: Arc::clone(&deps.random) };
     let routes = routes(&cx, &health, &stop).await?;
-    let http =
-        http_server.serve_http(http::router(&cx, checked.introspection_endpoint, &config.cors.origins), &serving)?;
+    let http = http_server.serve_http(http::router(&cx, &config, checked.introspection_endpoint), &serving)?;
     let grpc = grpc_server.serve_grpc(routes, &serving)?;
     let ops = ops_server.serve_http(ops::router(health.clone(), metrics), &serving)?;
     tracing::info!(issuer = %cx.policy.issuer_url, http = %http.addr(), grpc = %grpc.addr(), ops = %ops.addr(), "issuer started");
@@ -249,6 +248,7 @@ fn policy(config: &Config, checked: &Checked) -> Policy {
         refresh_reuse_grace: config.tokens.refresh_reuse_grace,
         session_ttl: config.sessions.ttl,
         session_absolute_ttl: config.sessions.absolute_ttl,
+        trusted_proxies: checked.trusted_proxies.clone(),
         confirm_within: config.sync.confirm_within,
     }
 }

@@ -13,4 +13,4 @@ pub use cookie::{Cookies, SetCookie};
 pub use error::Challenge;
 pub use form::{Form, FormError};
 pub use multipart::MultipartError;
-pub use request::{FormBody, MAX_BODY, RequestError};
+pub use request::{FormBody, MAX_BODY, RawBody, RequestError};

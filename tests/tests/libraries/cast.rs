@@ -8,7 +8,9 @@ use tessera_tests::{Client, World, create_client, world_with};
 
 /// The one that signs in.
 pub(crate) const USERNAME: &str = "ada";
-const PASSWORD: &str = "analytical engine no. 1";
+
+/// What they type.
+pub(crate) const PASSWORD: &str = "analytical engine no. 1";
 
 /// Where answers go. Nobody is there: browsers are only seen to be sent.
 pub(crate) const REDIRECT_URI: &str = "https://client.example.test/callback?kept=1";
@@ -70,10 +72,5 @@ impl Cast {
             "shop": client(&self.shop),
             "app": {"id": self.app.id},
         })
-    }
-
-    /// What the person types.
-    pub(crate) fn password(&self) -> &'static str {
-        PASSWORD
     }
 }

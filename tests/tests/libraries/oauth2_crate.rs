@@ -16,7 +16,7 @@ use tessera_testkit::pair::Backend;
 use tessera_tests::person::parameter;
 use tessera_tests::{Client, request};
 
-use crate::cast::{AUDIENCE, Cast, REDIRECT_URI, USERNAME};
+use crate::cast::{AUDIENCE, Cast, PASSWORD, REDIRECT_URI, USERNAME};
 
 /// A client of the crate's that knows the authorization, introspection, revocation and token endpoints.
 type Library = BasicClient<EndpointSet, oauth2::EndpointNotSet, EndpointSet, EndpointSet, EndpointSet>;
@@ -118,7 +118,7 @@ impl Journey {
         let shop = &self.cast.shop;
         let library = self.library(shop)?;
         let username = ResourceOwnerUsername::new(USERNAME.to_owned());
-        let password = ResourceOwnerPassword::new(self.cast.password().to_owned());
+        let password = ResourceOwnerPassword::new(PASSWORD.to_owned());
         let issued = library.exchange_password(&username, &password).request_async(&send).await?;
         ensure!(self.is_active(issued.access_token(), shop).await?, "active");
         Ok(())

@@ -247,7 +247,8 @@ async fn a_client_that_has_a_secret_must_show_it() -> Result<()> {
             assert_refused(&answer, 401, "invalid_client", &format!("{}: {name}", door.path));
         }
     }
-    let public = create_client(&world.pair, "public", &["--public", "--grant", "authorization_code"])?;
+    let shape = ["--public", "--grant", "authorization_code", "--redirect-uri", "http://127.0.0.1/callback"];
+    let public = create_client(&world.pair, "public", &shape)?;
     assert_eq!(public.secret, "", "a public client has none");
     let issuer = world.pair.ports.issuer_http;
     for secret in ["x", "dev-secret"] {

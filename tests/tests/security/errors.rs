@@ -76,7 +76,15 @@ async fn each_mistake_of_a_token_request_has_its_code() -> Result<()> {
     create_client(
         &world.pair,
         "public-asker",
-        &["--public", "--grant", "authorization_code", "--scope", "orders:read"],
+        &[
+            "--public",
+            "--grant",
+            "authorization_code",
+            "--scope",
+            "orders:read",
+            "--redirect-uri",
+            "http://127.0.0.1/callback",
+        ],
     )?;
     let ask = async |client: Option<&Client>, fields: &[(&str, &str)]| post(at, "/oauth2/token", client, fields).await;
     let cases: &[(Option<&Client>, Fields<'_>, &str)] = &[

@@ -161,13 +161,12 @@ impl Served {
     /// How a token for a user is got. On free ports the issuer's URL leads nowhere, and what checks an answer's `iss` fails.
     fn for_users(&self, found: bool) -> String {
         let http = self.issuer.http;
-        let (at, auth_code) = match found {
-            true => {
-                let issuer_url = printable(&self.issuer_url);
-                let auth_code = format!("  tessera token get auth-code --issuer-url {issuer_url}\n");
-                (issuer_url.trim_end_matches('/').to_owned(), auth_code)
-            }
-            false => (format!("http://{http}"), String::new()),
+        let (at, auth_code) = if found {
+            let issuer_url = printable(&self.issuer_url);
+            let auth_code = format!("  tessera token get auth-code --issuer-url {issuer_url}\n");
+            (issuer_url.trim_end_matches('/').to_owned(), auth_code)
+        } else {
+            (format!("http://{http}"), String::new())
         };
         format!(
             "For a user:\n  \

@@ -6,10 +6,10 @@
 //! password, consent or client (`rev`). A redemption that gets something wrong revokes nothing: anybody could send it.
 
 use tessera_store::AuthorizationCodeRecord;
-use tessera_types::{Audience, AuthorizationCode, CodeVerifier, ErrorCode, Failure, GrantType, ScopeSet};
+use tessera_types::{AuthorizationCode, CodeVerifier, ErrorCode, Failure, GrantType};
 
 use super::users::{Beginning, narrow_granted};
-use super::{TokenError, Turn, may_use};
+use super::{Asked, TokenError, Turn, may_use};
 use crate::client_auth::AuthenticatedClient;
 use crate::context::Context;
 use crate::operations::grants;
@@ -100,8 +100,7 @@ pub async fn execute(
     cx: &Context,
     authenticated: &AuthenticatedClient,
     redemption: &Redemption,
-    scopes: ScopeSet,
-    audience: Option<Audience>,
+    asked: &Asked<'_>,
 ) -> Result<Turn, TokenError> {
     let client = &authenticated.client;
     may_use(client, GrantType::AuthorizationCode)?;
@@ -125,9 +124,9 @@ pub async fn execute(
     }
     let user = cx.store.users().find(record.user).await?.filter(|user| user.enabled);
     let user = user.ok_or(CodeError::Revoked)?;
-    let scopes = narrow_granted(&record.scopes, scopes)?;
-    let audience = super::choose_audience(cx, client, audience.or_else(|| record.audience.clone()))?;
-    let beginning = Beginning { client, user: &user, scopes, audience, rev: authenticated.rev };
+    let scopes = narrow_granted(&record.scopes, asked.scopes)?;
+    let audience = super::choose_audience(cx, client, asked.audience.or(record.audience.as_ref()))?;
+    let beginning = Beginning { client, user: &user, scopes, audience, rev: authenticated.rev, asked };
     if beginning.overtaken(cx) {
         return Ok(Turn::Again);
     }

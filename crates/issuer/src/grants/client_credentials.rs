@@ -4,9 +4,9 @@
 //! token's `rev` ties it to the client's state as it was checked. Threats: a public client, which anybody can pretend to be; scopes
 //! and audiences beyond what an administrator gave.
 
-use tessera_types::{Audience, ClientType, GrantType, ScopeSet};
+use tessera_types::{ClientType, GrantType};
 
-use super::{TokenError, choose_audience, may_use, narrow_scopes};
+use super::{Asked, TokenError, may_use};
 use crate::client_auth::AuthenticatedClient;
 use crate::context::Context;
 use crate::minting::{self, Grant, Minted};
@@ -15,20 +15,21 @@ use crate::minting::{self, Grant, Minted};
 ///
 /// # Errors
 /// `PublicClient`, `GrantNotAllowed`, `ScopeNotAllowed`, `AudienceNotAllowed`, `Mint`.
-pub fn execute(
-    cx: &Context,
-    authenticated: &AuthenticatedClient,
-    scopes: ScopeSet,
-    audience: Option<Audience>,
-) -> Result<Minted, TokenError> {
+pub fn execute(cx: &Context, authenticated: &AuthenticatedClient, asked: &Asked<'_>) -> Result<Minted, TokenError> {
     let client = &authenticated.client;
     if client.kind == ClientType::Public {
         return Err(TokenError::PublicClient);
     }
     may_use(client, GrantType::ClientCredentials)?;
-    let scopes = narrow_scopes(client, scopes)?;
-    let audience = choose_audience(cx, client, audience)?;
-    let subject = client.id.as_str();
-    let rev = authenticated.rev;
-    Ok(minting::mint(cx, Grant { client, subject, username: None, grant: None, scopes, audience, rev })?)
+    let grant = Grant {
+        client,
+        profile: asked.profile_of(client),
+        subject: client.id.as_str(),
+        username: None,
+        grant: None,
+        scopes: asked.scopes_of(client)?,
+        audience: asked.audience_of(cx, client)?,
+        rev: authenticated.rev,
+    };
+    Ok(minting::mint(cx, grant)?)
 }

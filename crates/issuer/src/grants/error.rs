@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tessera_store::StoreError;
-use tessera_types::{ErrorCode, Failure, GrantType};
+use tessera_types::{ErrorCode, Failure, GrantType, Scope};
 
 use super::authorization_code::CodeError;
 use super::refresh_token::RefreshError;
@@ -104,8 +104,8 @@ pub enum TokenError {
     #[error("a public client asked for client credentials")]
     PublicClient,
     /// A scope is not one of the client's, or was not granted.
-    #[error("a scope is not one of the client's, or was not granted")]
-    ScopeNotAllowed,
+    #[error("the scope {0} is not one of the client's, or was not granted")]
+    ScopeNotAllowed(Scope),
     /// The audience is not one of the client's, or was not granted.
     #[error("the audience is not one of the client's, or was not granted")]
     AudienceNotAllowed,
@@ -169,7 +169,7 @@ impl TokenError {
                 "Client credentials are for confidential clients only.",
                 None,
             ),
-            Self::ScopeNotAllowed => (
+            Self::ScopeNotAllowed(_) => (
                 ErrorCode::InvalidScope,
                 "SCOPE_NOT_ALLOWED",
                 "A scope is unknown, not one of this client's, or was not granted.",

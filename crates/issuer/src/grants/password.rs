@@ -4,10 +4,10 @@
 //! the operator turned it on, and then for the clients that were given it. Threats: guessing (throttled for each user and address, on
 //! a bounded pool), and a client that keeps acting for a user whose password changed meanwhile (`rev`).
 
-use tessera_types::{Audience, GrantType, ScopeSet};
+use tessera_types::GrantType;
 
 use super::users::{self, Beginning};
-use super::{TokenError, Turn, may_use};
+use super::{Asked, TokenError, Turn, may_use};
 use crate::client_auth::AuthenticatedClient;
 use crate::context::Context;
 use crate::user_auth::{self, PresentedUser};
@@ -20,18 +20,17 @@ pub async fn execute(
     cx: &Context,
     authenticated: &AuthenticatedClient,
     presented: &PresentedUser,
-    scopes: ScopeSet,
-    audience: Option<Audience>,
+    asked: &Asked<'_>,
 ) -> Result<Turn, TokenError> {
     if !cx.policy.password_grant {
         return Err(TokenError::GrantOff);
     }
     let client = &authenticated.client;
     may_use(client, GrantType::Password)?;
-    let scopes = users::narrow_scopes(client, scopes)?;
-    let audience = super::choose_audience(cx, client, audience)?;
+    let scopes = users::scopes(client, asked)?;
+    let audience = asked.audience_of(cx, client)?;
     let user = user_auth::authenticate(cx, presented).await?.user;
-    let beginning = Beginning { client, user: &user, scopes, audience, rev: authenticated.rev };
+    let beginning = Beginning { client, user: &user, scopes, audience, rev: authenticated.rev, asked };
     if beginning.overtaken(cx) {
         return Ok(Turn::Again);
     }

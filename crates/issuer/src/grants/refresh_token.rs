@@ -8,10 +8,10 @@
 use std::time::Duration;
 
 use tessera_store::{RefreshFamily, StoreError, Turn as Spent, User};
-use tessera_types::{Audience, ErrorCode, Failure, GrantType, RefreshToken, ScopeSet, Timestamp};
+use tessera_types::{ErrorCode, Failure, GrantType, RefreshToken, ScopeSet, Timestamp};
 
 use super::users::narrow_granted;
-use super::{TokenError, Turn, may_use};
+use super::{Asked, TokenError, Turn, may_use};
 use crate::client_auth::AuthenticatedClient;
 use crate::context::Context;
 use crate::minting::{self, Grant, Minted};
@@ -78,7 +78,7 @@ enum Place {
     Foreign,
 }
 
-/// Runs the grant for a client that has authenticated. `grace` is how long a spent token still gets its successor.
+/// Runs the grant for a client that has authenticated.
 ///
 /// # Errors
 /// `GrantNotAllowed`, `Refresh`, `ScopeNotAllowed`, `AudienceNotAllowed`, `Mint`, `Store`.
@@ -86,28 +86,27 @@ pub async fn execute(
     cx: &Context,
     authenticated: &AuthenticatedClient,
     presented: &str,
-    scopes: ScopeSet,
-    audience: Option<Audience>,
-    grace: Duration,
+    asked: &Asked<'_>,
 ) -> Result<Turn, TokenError> {
     may_use(&authenticated.client, GrantType::RefreshToken)?;
     let token: RefreshToken = presented.parse().map_err(|_| RefreshError::Unknown)?;
     for _ in 0..LOOKS {
         let (family, user) = live_family(cx, authenticated, &token).await?;
-        if audience.as_ref().is_some_and(|asked| *asked != family.audience) {
+        if asked.audience.is_some_and(|audience| *audience != family.audience) {
             return Err(TokenError::AudienceNotAllowed);
         }
-        let narrowed = narrow_granted(&family.scopes, scopes.clone())?;
+        let scopes = narrow_granted(&family.scopes, asked.scopes)?;
         let owners = Owners { client: Some(&authenticated.client.id), user: user.id };
         if standing::overtaken(cx, authenticated.rev, owners) {
             return Ok(Turn::Again);
         }
-        match place(cx, &family, &token, cx.clock.now(), grace) {
+        let refresh = Refresh { cx, authenticated, asked, family: &family, user: &user, token: &token };
+        match place(cx, &family, &token, cx.clock.now(), asked.terms.grace) {
             Place::Foreign => return Err(RefreshError::Unknown.into()),
             Place::Spent => return Err(reused(cx, &family).await.into()),
-            Place::JustSpent => return refreshed(cx, authenticated, &family, &user, narrowed, &token).map(Turn::Done),
+            Place::JustSpent => return refresh.tokens(scopes).map(Turn::Done),
             Place::Current => {
-                let minted = refreshed(cx, authenticated, &family, &user, narrowed, &token)?;
+                let minted = refresh.tokens(scopes)?;
                 if spend(cx, &family, &token).await? {
                     return Ok(Turn::Done(minted));
                 }
@@ -157,28 +156,34 @@ fn place(cx: &Context, family: &RefreshFamily, token: &RefreshToken, now: Timest
     }
 }
 
-/// A new access token, and the token that follows the one presented.
-fn refreshed(
-    cx: &Context,
-    authenticated: &AuthenticatedClient,
-    family: &RefreshFamily,
-    user: &User,
-    scopes: ScopeSet,
-    token: &RefreshToken,
-) -> Result<Minted, TokenError> {
-    let subject = user.id.to_string();
-    let grant = Grant {
-        client: &authenticated.client,
-        subject: &subject,
-        username: Some(user.username.as_str()),
-        grant: Some(family.grant),
-        scopes,
-        audience: family.audience.clone(),
-        rev: authenticated.rev,
-    };
-    let mut minted = minting::mint(cx, grant)?;
-    minted.refresh_token = Some(cx.lineage.successor(token).to_text());
-    Ok(minted)
+/// A refresh that is in order.
+struct Refresh<'a> {
+    cx: &'a Context,
+    authenticated: &'a AuthenticatedClient,
+    asked: &'a Asked<'a>,
+    family: &'a RefreshFamily,
+    user: &'a User,
+    token: &'a RefreshToken,
+}
+
+impl Refresh<'_> {
+    /// A new access token, and the token that follows the one presented.
+    fn tokens(&self, scopes: ScopeSet) -> Result<Minted, TokenError> {
+        let subject = self.user.id.to_string();
+        let grant = Grant {
+            client: &self.authenticated.client,
+            profile: self.asked.profile_of(&self.authenticated.client),
+            subject: &subject,
+            username: Some(self.user.username.as_str()),
+            grant: Some(self.family.grant),
+            scopes,
+            audience: self.family.audience.clone(),
+            rev: self.authenticated.rev,
+        };
+        let mut minted = minting::mint(self.cx, grant)?;
+        minted.refresh_token = Some(self.cx.lineage.successor(self.token).to_text());
+        Ok(minted)
+    }
 }
 
 /// Puts the successor in the token's place; false where somebody else was faster.

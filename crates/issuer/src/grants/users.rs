@@ -4,7 +4,7 @@
 use tessera_store::{Client, RefreshFamily, StoreError, Transaction, User};
 use tessera_types::{Audience, GrantId, GrantType, Revision, ScopeSet};
 
-use super::TokenError;
+use super::{Asked, TokenError};
 use crate::context::Context;
 use crate::minting::{self, Grant, MintError, Minted};
 use crate::standing::{self, Owners};
@@ -17,6 +17,7 @@ pub(super) struct Beginning<'a> {
     pub(super) audience: Audience,
     /// Taken before client, user and whatever led here were looked at.
     pub(super) rev: Revision,
+    pub(super) asked: &'a Asked<'a>,
 }
 
 /// Tokens that are made and not handed out yet: first the family must be kept.
@@ -44,6 +45,7 @@ impl Beginning<'_> {
             cx,
             Grant {
                 client: self.client,
+                profile: self.asked.profile_of(self.client),
                 subject: &subject,
                 username: Some(self.user.username.as_str()),
                 grant: Some(grant),
@@ -52,7 +54,7 @@ impl Beginning<'_> {
                 rev: self.rev,
             },
         )?;
-        if !self.client.grants.contains(&GrantType::RefreshToken) {
+        if !self.asked.terms.refresh || !self.client.grants.contains(&GrantType::RefreshToken) {
             return Ok(Prepared { minted, family: None });
         }
         let first = cx.lineage.first(grant, &*cx.random);
@@ -95,19 +97,33 @@ impl Prepared {
 /// As [`super::narrow_scopes`], without the scopes that never come with a person: reserved ones are for clients that act for
 /// themselves.
 pub(crate) fn narrow_scopes(client: &Client, asked: ScopeSet) -> Result<ScopeSet, TokenError> {
-    if asked.iter().any(tessera_types::Scope::is_reserved) {
-        return Err(TokenError::ScopeNotAllowed);
+    refuse_reserved(&asked)?;
+    Ok(without_reserved(&super::narrow_scopes(client, asked)?))
+}
+
+/// The scopes of a grant for a user, likewise.
+pub(super) fn scopes(client: &Client, asked: &Asked<'_>) -> Result<ScopeSet, TokenError> {
+    refuse_reserved(asked.scopes)?;
+    Ok(without_reserved(&asked.scopes_of(client)?))
+}
+
+fn refuse_reserved(asked: &ScopeSet) -> Result<(), TokenError> {
+    match asked.iter().find(|scope| scope.is_reserved()) {
+        None => Ok(()),
+        Some(reserved) => Err(TokenError::ScopeNotAllowed(reserved.clone())),
     }
-    let scopes = super::narrow_scopes(client, asked)?;
-    Ok(scopes.iter().filter(|scope| !scope.is_reserved()).cloned().collect())
+}
+
+fn without_reserved(scopes: &ScopeSet) -> ScopeSet {
+    scopes.iter().filter(|scope| !scope.is_reserved()).cloned().collect()
 }
 
 /// A refresh or a code may give fewer scopes than were granted, never others (RFC 6749 section 6).
-pub(super) fn narrow_granted(granted: &ScopeSet, asked: ScopeSet) -> Result<ScopeSet, TokenError> {
-    match asked.is_empty() {
-        true => Ok(granted.clone()),
-        false if asked.is_subset(granted) => Ok(asked),
-        false => Err(TokenError::ScopeNotAllowed),
+pub(super) fn narrow_granted(granted: &ScopeSet, asked: &ScopeSet) -> Result<ScopeSet, TokenError> {
+    match asked.first_outside(granted) {
+        None if asked.is_empty() => Ok(granted.clone()),
+        None => Ok(asked.clone()),
+        Some(outside) => Err(TokenError::ScopeNotAllowed(outside.clone())),
     }
 }
 
@@ -125,7 +141,7 @@ mod tests {
         #[test]
         fn narrowing_never_widens(granted in "([a-e]( [a-e]){0,4})?", asked in "([a-e]( [a-e]){0,4})?") {
             let (granted, asked) = (set(&granted), set(&asked));
-            match narrow_granted(&granted, asked.clone()) {
+            match narrow_granted(&granted, &asked) {
                 Ok(narrowed) => {
                     prop_assert!(narrowed.is_subset(&granted));
                     prop_assert!(asked.is_empty() || narrowed == asked);

@@ -246,7 +246,7 @@ mod tests {
             ["", "5f4dcc3b5aa765d61d8327deb882cf99", "$1$x$y", "$argon2i$v=19$m=64,t=1,p=1$x$y", "$2b$31$x", "$2b$06$x"]
         {
             let given = api::Password { value: Some(Value::Hash(bad.to_owned())) };
-            let (code, field, message) = violation(&password(Some(given)).err().expect(bad));
+            let (code, field, message) = violation(&password(Some(given)).expect_err(bad));
             assert_eq!((code, field.as_str()), (Code::InvalidArgument, "password"), "{bad}");
             assert!(message.contains("argon2id") && message.contains("bcrypt"), "{bad}: {message}");
             assert!(bad.is_empty() || !message.contains(bad), "a hash is not repeated: {message}");
@@ -260,7 +260,7 @@ mod tests {
     fn a_password_that_is_none_is_refused_and_an_absent_one_is_none() {
         for bad in [String::new(), "x".repeat(PresentedSecret::MAX_LEN + 1)] {
             let given = api::Password { value: Some(Value::Plain(bad)) };
-            let (code, field, _) = violation(&password(Some(given)).err().expect("out of bounds"));
+            let (code, field, _) = violation(&password(Some(given)).expect_err("out of bounds"));
             assert_eq!((code, field.as_str()), (Code::InvalidArgument, "password"));
         }
         for absent in [None, Some(api::Password::default())] {
@@ -273,11 +273,11 @@ mod tests {
         let wanted = api::User { username: "ada".into(), email: "not an address".into(), ..api::User::default() };
         let patched = |paths: &[&str]| patch(&wanted, &paths.iter().map(|p| (*p).to_owned()).collect::<Vec<_>>());
         for bad in [&[][..], &["user_id"], &["enabled"], &["password"], &["etag"], &["*"], &[""], &["username", "x"]] {
-            let refused = violation(&patched(bad).err().expect("a bad mask"));
+            let refused = violation(&patched(bad).expect_err("a bad mask"));
             assert_eq!((refused.0, refused.1.as_str()), (Code::InvalidArgument, "update_mask"), "{bad:?}");
         }
         assert!(patched(&["username", "name"]).is_ok_and(|patch| patch.email.is_none() && patch.name.is_some()));
-        assert_eq!(violation(&patched(&["email"]).err().expect("no address")).1, "email");
+        assert_eq!(violation(&patched(&["email"]).expect_err("no address")).1, "email");
         let homeless = patch(&api::User::default(), &["email".to_owned()]).expect("it may be taken away");
         assert_eq!(homeless.email, Some(None));
     }

@@ -2,11 +2,10 @@
 
 use std::net::IpAddr;
 
-use axum::http::{Extensions, HeaderMap};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use tessera_kit::http::error::{self, Challenge};
 use tessera_kit::http::{Authorization, AuthorizationError, BearerToken, Credentials, Form};
-use tessera_kit::serve::Peer;
 use tessera_types::{ErrorCode, Failure, PresentedSecret};
 
 use crate::client_auth::{AuthMethod, PresentedClient};
@@ -116,11 +115,6 @@ fn post(id: Option<String>, secret: Option<String>, from: Option<IpAddr>) -> Res
     let id = id.ok_or(ClientError::Missing)?;
     let method = if secret.is_some() { AuthMethod::Post } else { AuthMethod::None };
     Ok(PresentedClient { id, secret: secret.and_then(PresentedSecret::new), method, from })
-}
-
-/// Where the connection comes from.
-pub(super) fn peer(extensions: &Extensions) -> Option<IpAddr> {
-    extensions.get::<Peer>().map(|peer| peer.0.ip())
 }
 
 /// The answer for a failure: a challenge wherever a credential was refused, and ours are logged.

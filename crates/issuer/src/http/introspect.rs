@@ -10,6 +10,7 @@ use tessera_kit::http::{AuthorizationError, Form, FormBody, error, query};
 use tessera_types::{ErrorCode, Failure, ScopeSet};
 
 use super::client::{self, ClientError, Presented};
+use super::forwarded;
 use crate::context::Context;
 use crate::operations::introspect::{self, Caller, Consistency, Question};
 
@@ -43,7 +44,7 @@ pub(super) async fn handle(State(cx): State<Context>, request: Request<Body>) ->
 
 async fn answer(cx: &Context, request: Request<Body>) -> Result<ScopedIntrospection, Response> {
     query::refuse_credentials(request.uri()).map_err(|error| client::refused(&error))?;
-    let from = client::peer(request.extensions());
+    let from = forwarded::client(cx, &request);
     let FormBody { headers, mut form } =
         FormBody::read(request, &[]).await.map_err(axum::response::IntoResponse::into_response)?;
     let caller = match client::presented(&headers, &mut form, from).map_err(|error| refused(&error))? {

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse as _, Response};
 use tessera_kit::http::{FormBody, error, query};
 use tessera_types::{ErrorCode, Failure, Revision};
 
-use super::client;
+use super::{client, forwarded};
 use crate::context::Context;
 use crate::operations::revoke::{self, Authority};
 
@@ -47,7 +47,7 @@ pub(super) async fn handle(State(cx): State<Context>, request: Request<Body>) ->
 
 async fn answer(cx: &Context, request: Request<Body>) -> Result<Revision, Response> {
     query::refuse_credentials(request.uri()).map_err(|error| client::refused(&error))?;
-    let from = client::peer(request.extensions());
+    let from = forwarded::client(cx, &request);
     let FormBody { headers, mut form } =
         FormBody::read(request, &[]).await.map_err(axum::response::IntoResponse::into_response)?;
     let presented = client::client(&headers, &mut form, from).map_err(|error| client::refused(&error))?;

@@ -32,7 +32,7 @@ fn all() -> Vec<Box<dyn Failure>> {
         Box::new(ClientAuthError::NotReady),
         Box::new(TokenError::GrantNotAllowed(GrantType::ClientCredentials)),
         Box::new(TokenError::PublicClient),
-        Box::new(TokenError::ScopeNotAllowed),
+        Box::new(TokenError::ScopeNotAllowed("a".parse().expect("a scope"))),
         Box::new(TokenError::AudienceNotAllowed),
         Box::new(TokenError::GrantOff),
         Box::new(TokenError::NotReady),

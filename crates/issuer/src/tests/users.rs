@@ -15,6 +15,7 @@ use crate::context::Context;
 use crate::grants::{self, GrantRequest, PresentedRefreshToken, TokenRequest};
 use crate::operations::clients::{self, AdminError, DraftError};
 use crate::operations::sessions;
+use crate::operations::setup::Setup;
 use crate::operations::users::{self, NewPassword, UserDraft, UserDraftError, UserPatch};
 use crate::user_auth::{PresentedUser, Refusal, UserAuthError, authenticate};
 
@@ -130,7 +131,7 @@ async fn a_user_is_found_by_identifier_username_and_address(#[case] backend: Bac
     // Without a password there is none to guess.
     let keyless = UserDraft { password: None, ..somebody("keyless") };
     users::create(cx, keyless).await.expect("registered");
-    let error = authenticate(cx, &typed("keyless", PASSWORD)).await.err().expect("refused");
+    let error = authenticate(cx, &typed("keyless", PASSWORD)).await.expect_err("refused");
     assert!(matches!(error, UserAuthError::Refused(Refusal::WrongPassword)), "{error:?}");
 }
 
@@ -152,10 +153,10 @@ async fn a_taken_name_is_taken_however_it_is_written(#[case] backend: Backend) {
         (username("zo"), email("ZOË@Example.Test"), "EMAIL_TAKEN"),
     ] {
         let taken = UserDraft { username: username.clone(), email: email.clone(), ..somebody("x") };
-        let error = users::create(cx, taken).await.err().expect("taken");
+        let error = users::create(cx, taken).await.expect_err("taken");
         assert_eq!((error.code(), error.reason()), (ErrorCode::AlreadyExists, reason), "{username}");
         let patch = UserPatch { username: Some(username), email: Some(email), name: None };
-        let error = users::update(cx, bob.id, None, patch).await.err().expect("taken");
+        let error = users::update(cx, bob.id, None, patch).await.expect_err("taken");
         assert_eq!((error.code(), error.reason()), (ErrorCode::AlreadyExists, reason));
     }
     assert_eq!(everybody(cx).await.len(), 2, "nothing is left behind");
@@ -178,7 +179,7 @@ async fn an_update_changes_what_it_names_and_overwrites_nobody_elses(#[case] bac
     let expected =
         User { name: "Ada Lovelace".to_owned(), version: changed.version, updated: changed.updated, ..ada.clone() };
     assert_eq!(changed, expected);
-    let error = users::update(cx, ada.id, Some(ada.version), rename()).await.err().expect("changed meanwhile");
+    let error = users::update(cx, ada.id, Some(ada.version), rename()).await.expect_err("changed meanwhile");
     assert!(matches!(error, AdminError::Conflict), "{error:?}");
     let homeless = UserPatch { email: Some(None), ..UserPatch::default() };
     assert_eq!(users::update(cx, ada.id, None, homeless).await.expect("changed").email, None);
@@ -186,7 +187,7 @@ async fn an_update_changes_what_it_names_and_overwrites_nobody_elses(#[case] bac
     assert!(stage.all_live(&had).await, "a name opens nothing and closes nothing");
     for name in ["x".repeat(256), "a\nb".to_owned()] {
         let patch = UserPatch { name: Some(name), ..UserPatch::default() };
-        let error = users::update(cx, ada.id, None, patch).await.err().expect("out of bounds");
+        let error = users::update(cx, ada.id, None, patch).await.expect_err("out of bounds");
         assert!(matches!(error, AdminError::User(UserDraftError::Name)), "{error:?}");
     }
 }
@@ -202,7 +203,7 @@ async fn a_new_password_ends_what_the_old_one_opened(#[case] backend: Backend) {
     let revision = users::set_password(stage.cx(), stage.ada.id, &plain("battery staple")).await.expect("changed");
     stage.applied(revision);
     stage.all_dead(&had).await;
-    let error = authenticate(stage.cx(), &typed("ada", PASSWORD)).await.err().expect("the old one");
+    let error = authenticate(stage.cx(), &typed("ada", PASSWORD)).await.expect_err("the old one");
     assert!(matches!(error, UserAuthError::Refused(Refusal::WrongPassword)), "{error:?}");
     let new = stage.sign_in("battery staple").await;
     assert!(stage.all_live(&new).await);
@@ -345,7 +346,7 @@ async fn unknown_users_wrong_passwords_and_disabled_users_are_one_error(#[case] 
         ("carl", "wrong", Refusal::WrongPassword),
         ("carl", PASSWORD, Refusal::Disabled),
     ] {
-        let error = authenticate(cx, &typed(identifier, password)).await.err().expect("refused");
+        let error = authenticate(cx, &typed(identifier, password)).await.expect_err("refused");
         assert!(matches!(error, UserAuthError::Refused(reason) if reason == why), "{identifier}: {error:?}");
         all.push(told(&error));
         let request = stage.request(GrantRequest::Password(typed(identifier, password)));
@@ -368,7 +369,7 @@ async fn all_the_names_of_a_user_share_one_counter() {
     let mut wait = None;
     for name in spellings {
         // Not even the right one is looked at.
-        let error = authenticate(cx, &typed(name, PASSWORD)).await.err().expect("throttled");
+        let error = authenticate(cx, &typed(name, PASSWORD)).await.expect_err("throttled");
         assert_eq!(error.code(), ErrorCode::Throttled, "{name}: {error:?}");
         wait = error.retry_after();
     }
@@ -379,4 +380,33 @@ async fn all_the_names_of_a_user_share_one_counter() {
         tokio::task::yield_now().await;
     }
     assert!(authenticate(cx, &typed("ada", PASSWORD)).await.is_ok(), "after the wait it said");
+}
+
+async fn fixtures(cx: &Context) {
+    let setup = Setup { store: &cx.store, clock: &*cx.clock, random: &*cx.random };
+    let (issuer, introspection) = (&cx.policy.issuer_audience, &cx.policy.introspection_audience);
+    setup.fixtures(issuer, introspection, &cx.user_passwords).await.expect("made");
+}
+
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_users_of_development_are_made_where_they_are_missing_and_stay_as_they_are(#[case] backend: Backend) {
+    let Some(issuer) = TestIssuer::start(backend).await else { return };
+    let cx = issuer.cx();
+    // Somebody has an address that would be a fixture's.
+    let other = UserDraft { email: Some("Admin@example.test".parse().expect("an address")), ..somebody("other") };
+    users::create(cx, other).await.expect("registered");
+    fixtures(cx).await;
+    let ada = authenticate(cx, &typed("ada@example.test", "dev-password")).await.expect("as documented").user;
+    assert_eq!(ada.name, "Ada Lovelace");
+    assert!(matches!(users::find(cx, "admin").await, Err(AdminError::UserNotFound)));
+    users::set_password(cx, ada.id, &plain("another password")).await.expect("changed");
+    users::delete(cx, users::find(cx, "other").await.expect("there").id).await.expect("deleted");
+    let before = users::find(cx, "ada").await.expect("there");
+    fixtures(cx).await;
+    assert_eq!(users::find(cx, "ada").await.expect("there"), before);
+    assert!(authenticate(cx, &typed("admin", "shopware")).await.is_ok());
+    assert_eq!(everybody(cx).await.len(), 2);
 }

@@ -107,7 +107,11 @@ impl Form {
         self.add(name, value)
     }
 
-    fn add(&mut self, name: String, value: String) -> Result<(), FormError> {
+    /// Adds a parameter, also where its name stands there already.
+    ///
+    /// # Errors
+    /// `TooMany`.
+    pub fn add(&mut self, name: String, value: String) -> Result<(), FormError> {
         if self.0.len() == MAX_PARAMETERS {
             return Err(FormError::TooMany);
         }

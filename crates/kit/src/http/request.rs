@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ::http::{HeaderMap, Request, StatusCode, header};
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::FromRequest;
 use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -90,6 +90,34 @@ impl IntoResponse for RequestError {
     }
 }
 
+/// A request's body as it came, with its headers, for a reader of its own.
+pub struct RawBody {
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body: at most [`MAX_BODY`] bytes.
+    pub body: Bytes,
+}
+
+impl RawBody {
+    /// Reads a request within the bounds that every body has.
+    ///
+    /// # Errors
+    /// `TooLarge`, `TooSlow`, `BrokenOff`.
+    pub async fn read(request: Request<Body>) -> Result<Self, RequestError> {
+        let (parts, body) = request.into_parts();
+        Ok(Self { headers: parts.headers, body: collect(BODY_TIMEOUT, body).await? })
+    }
+}
+
+async fn collect(time: Duration, body: Body) -> Result<Bytes, RequestError> {
+    let collected = tokio::time::timeout(time, Limited::new(body, MAX_BODY).collect()).await;
+    let collected = collected.map_err(|_| RequestError::TooSlow)?;
+    let collected = collected.map_err(|error| {
+        if error.is::<LengthLimitError>() { RequestError::TooLarge } else { RequestError::BrokenOff }
+    })?;
+    Ok(collected.to_bytes())
+}
+
 impl FormBody {
     /// Reads a request; `repeatable` names the parameters that may stand there more than once.
     ///
@@ -104,13 +132,7 @@ impl FormBody {
         if !is_form(&parts.headers) {
             return Err(RequestError::ContentType);
         }
-        let collected = tokio::time::timeout(time, Limited::new(body, MAX_BODY).collect())
-            .await
-            .map_err(|_| RequestError::TooSlow)?
-            .map_err(
-                |error| if error.is::<LengthLimitError>() { RequestError::TooLarge } else { RequestError::BrokenOff },
-            )?;
-        let form = Form::parse_with(&collected.to_bytes(), repeatable)?;
+        let form = Form::parse_with(&collect(time, body).await?, repeatable)?;
         Ok(Self { headers: parts.headers, form })
     }
 }

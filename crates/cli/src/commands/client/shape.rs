@@ -12,7 +12,7 @@ use crate::seconds;
 /// The flags. Each list takes several values after one flag, and the flag may be repeated.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Shape {
-    /// A grant it may use. authorization_code needs --redirect-uri; password is for first-party clients only, and off unless the
+    /// A grant it may use. `authorization_code` needs --redirect-uri; `password` is for first-party clients only, and off unless the
     /// operator turned it on.
     #[arg(long, num_args = 1.., value_name = "GRANT", value_parser = grant_parser())]
     pub grant: Vec<GrantType>,
@@ -33,7 +33,7 @@ pub struct Shape {
     #[arg(long, num_args = 1.., value_name = "AUDIENCE")]
     pub resource: Vec<Audience>,
 
-    /// Where authorization answers may be sent: what authorization_code needs. Of a loopback address the port does not matter.
+    /// Where authorization answers may be sent: what `authorization_code` needs. Of a loopback address the port does not matter.
     #[arg(long, num_args = 1.., value_name = "URI")]
     pub redirect_uri: Vec<RedirectUri>,
 

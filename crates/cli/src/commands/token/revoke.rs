@@ -59,36 +59,47 @@ impl Revoke {
             return user::revoke_all(app, who, self.consent).await;
         }
         let token = self.token.read(app.console)?;
-        let opaque = token.parse::<RefreshToken>().is_ok();
-        let claims = Decoded::parse(&token).ok();
-        let name = claims.as_ref().and_then(|c| c.text("jti")).unwrap_or(if opaque {
-            "the refresh token"
-        } else {
-            "the token"
-        });
-        let name = name.to_owned();
+        let named = Named::read(&token);
         if self.consent.dry_run {
-            return app.show(&Done::would("revoked", name));
+            return app.show(&Done::would("revoked", named.name));
         }
         let settings = app.settings()?;
         let credential = settings.credential(&Given::default(), &settings.issuer, Fixture::Admin)?;
         let channel = app.issuer(&settings).await?;
-        // A refresh token does not say whose it is: the client itself is tried first.
-        let own = opaque || claims.as_ref().and_then(|c| c.text("client_id")) == Some(credential.client_id.as_str());
         let message = || RevokeTokenRequest { token: token.to_string(), ..RevokeTokenRequest::default() };
         let mut service = TokenServiceClient::new(channel.clone());
-        let as_client = match own {
-            true => Some(service.revoke_token(connect::request(message(), credential.basic()?, app.timeout())).await),
-            false => None,
-        };
-        let answer = match as_client.map(|answer| answer.map_err(Problem::from)) {
+        let mut as_client = None;
+        if named.opaque || named.client.as_deref() == Some(credential.client_id.as_str()) {
+            let request = connect::request(message(), credential.basic()?, app.timeout());
+            as_client = Some(service.revoke_token(request).await.map_err(Problem::from));
+        }
+        let answer = match as_client {
             Some(Ok(answer)) => answer,
-            Some(Err(problem)) if !opaque || problem.reason != ANOTHERS => return Err(problem),
+            Some(Err(problem)) if !named.opaque || problem.reason != ANOTHERS => return Err(problem),
             _ => service.revoke_token(as_administrator(message(), channel, &credential, app).await?).await?,
         };
-        let answer = answer.into_inner();
-        let revision = Some(answer.revision).filter(|revision| !revision.is_empty());
-        app.show(&Done::did("revoked", name, revision))
+        let revision = Some(answer.into_inner().revision).filter(|revision| !revision.is_empty());
+        app.show(&Done::did("revoked", named.name, revision))
+    }
+}
+
+/// What a token says of itself.
+struct Named {
+    /// What to call it.
+    name: String,
+    /// The client it was issued to; a refresh token does not say so, and is tried as one's own first.
+    client: Option<String>,
+    /// Whether it is a refresh token.
+    opaque: bool,
+}
+
+impl Named {
+    fn read(token: &str) -> Self {
+        let opaque = token.parse::<RefreshToken>().is_ok();
+        let claims = Decoded::parse(token).ok();
+        let text = |claim: &str| claims.as_ref().and_then(|claims| claims.text(claim)).map(str::to_owned);
+        let unnamed = if opaque { "the refresh token" } else { "the token" };
+        Self { name: text("jti").unwrap_or_else(|| unnamed.to_owned()), client: text("client_id"), opaque }
     }
 }
 

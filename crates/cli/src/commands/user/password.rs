@@ -24,7 +24,7 @@ pub struct Password {
     who: Who,
 
     #[command(flatten)]
-    password: NewPasswordArgs,
+    new: NewPasswordArgs,
 
     #[command(flatten)]
     consent: Consent,
@@ -37,7 +37,7 @@ impl Password {
         if self.consent.dry_run {
             return app.show(&Done::would("given a new password", user.username));
         }
-        let (password, origin) = self.password.read(&user.username, app.console)?;
+        let (password, origin) = self.new.read(&user.username, app.console)?;
         if origin == Origin::Given {
             let question = format!(
                 "Change the password of `{}` ({})? Their sessions end, and their tokens become inactive.",

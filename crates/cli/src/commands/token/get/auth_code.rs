@@ -29,7 +29,7 @@ use crate::settings::{DEFAULT_ENDPOINT, Fixture, Settings};
 
 /// Gets a token for a user who signs in with a browser (RFC 6749 section 4.1). Against `tessera dev` the client is demo-web.
 ///
-/// The URL to open is printed to stderr. The client needs the redirect URI http://127.0.0.1/callback; of a loopback address the port
+/// The URL to open is printed to stderr. The client needs the redirect URI `http://127.0.0.1/callback`; of a loopback address the port
 /// does not matter. A client without a secret is named with --client-id alone.
 #[derive(Args, Debug)]
 #[command(after_help = "\

@@ -20,6 +20,9 @@ const PATH: &str = "/callback";
 /// The longest head of a request that is read: browsers send cookies of other servers on 127.0.0.1 along.
 const MAX_HEAD: usize = 64 * 1024;
 
+/// How long a connection may stay silent.
+const SILENCE: Duration = Duration::from_secs(10);
+
 /// How many connections are looked at at once.
 const MAX_AT_ONCE: usize = 32;
 
@@ -88,13 +91,16 @@ impl Listener {
             tokio::select! {
                 accepted = self.socket.accept(), if requests.len() < MAX_AT_ONCE => {
                     if let Ok((stream, _)) = accepted {
-                        requests.spawn(read_target(stream));
+                        requests.spawn(async { tokio::time::timeout(SILENCE, read_target(stream)).await.ok().flatten() });
                     }
                 }
                 Some(request) = requests.join_next() => {
                     let Ok(Some((stream, target))) = request else { continue };
                     match judge(&target, expected) {
-                        Heard::Stray(page) => { requests.spawn(async move { tell(stream, page).await; None }); }
+                        Heard::Stray(page) => drop(requests.spawn(async move {
+                            tell(stream, page).await;
+                            None
+                        })),
                         Heard::Answer(answer) => {
                             tell(stream, if answer.is_ok() { Page::Received } else { Page::Refused }).await;
                             return answer;

@@ -28,7 +28,7 @@ pub struct Password {
     username: String,
 
     #[command(flatten)]
-    password: PasswordArgs,
+    given: PasswordArgs,
 
     #[command(flatten)]
     asked: Asked,
@@ -39,10 +39,10 @@ pub struct Password {
 
 impl Password {
     pub(super) async fn run(self, app: &mut App<'_>) -> Result<Exit, Problem> {
-        stdin_once("password", self.password.uses_stdin(), &self.client)?;
+        stdin_once("password", self.given.uses_stdin(), &self.client)?;
         let settings = app.settings()?;
         let caller = self.client.caller(&settings, &settings.issuer, Fixture::App, app)?;
-        let password = self.password.read(&self.username, app.console)?.expose().to_owned();
+        let password = self.given.read(&self.username, app.console)?.expose().to_owned();
         let message = IssueTokenRequest {
             scopes: self.asked.scopes(),
             audience: self.asked.audience(),

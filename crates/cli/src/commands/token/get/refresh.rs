@@ -28,12 +28,12 @@ Examples:
     < refresh.txt")]
 pub struct Refresh {
     /// Read the refresh token from stdin.
-    #[arg(long, conflicts_with = "refresh_token_file")]
-    refresh_token_stdin: bool,
+    #[arg(long = "refresh-token-stdin", conflicts_with = "from_file")]
+    from_stdin: bool,
 
     /// Read the refresh token from a file.
-    #[arg(long, value_name = "PATH")]
-    refresh_token_file: Option<PathBuf>,
+    #[arg(long = "refresh-token-file", value_name = "PATH")]
+    from_file: Option<PathBuf>,
 
     #[command(flatten)]
     asked: Asked,
@@ -44,7 +44,7 @@ pub struct Refresh {
 
 impl Refresh {
     pub(super) async fn run(self, app: &mut App<'_>) -> Result<Exit, Problem> {
-        stdin_once("refresh token", self.refresh_token_stdin, &self.client)?;
+        stdin_once("refresh token", self.from_stdin, &self.client)?;
         let settings = app.settings()?;
         let caller = self.client.caller(&settings, &settings.issuer, Fixture::App, app)?;
         let refresh_token = self.token(app.console)?.trim().to_owned();
@@ -63,9 +63,9 @@ impl Refresh {
     }
 
     fn token(&self, console: &mut Console) -> Result<Zeroizing<String>, Problem> {
-        match &self.refresh_token_file {
+        match &self.from_file {
             Some(path) => read_file("refresh token", path),
-            None if self.refresh_token_stdin => console.read_input(),
+            None if self.from_stdin => console.read_input(),
             None if console.is_interactive() => console.ask_hidden("Refresh token: "),
             None => Err(no_token()),
         }
