@@ -13,6 +13,7 @@ use tessera_types::{Audience, Clock, Randomness};
 
 use crate::client_auth::RememberedSecrets;
 use crate::grants::lineage::Lineage;
+use crate::last_used::LastUsed;
 use crate::log::Publication;
 use crate::passwords::Passwords;
 use crate::telemetry::Telemetry;
@@ -48,6 +49,8 @@ pub struct Parts {
     pub page_key: MacKey,
     /// Slow secrets that were right a moment ago.
     pub remembered: RememberedSecrets,
+    /// When clients were used last.
+    pub last_used: LastUsed,
     /// The metrics.
     pub telemetry: Telemetry,
     /// Counts failed authentications.

@@ -73,6 +73,7 @@ impl Beginning<'_> {
             created: now,
             used: now,
             expires: now.plus(cx.policy.refresh_ttl).min(ends),
+            last_access: None,
             ends,
         };
         minted.refresh_token = Some(first.to_text());

@@ -7,6 +7,7 @@ use tessera_types::{
 
 use super::answer::Answer;
 use super::error::{AuthorizeError, Mistake, Untrusted};
+use super::usable_client;
 use crate::context::Context;
 use crate::grants;
 
@@ -67,7 +68,7 @@ pub(super) async fn check(cx: &Context, asked: &Asked) -> Result<Checked, Author
 
 async fn client(cx: &Context, id: Option<&str>) -> Result<Option<Client>, StoreError> {
     let Some(id) = id.and_then(|id| id.parse::<ClientId>().ok()) else { return Ok(None) };
-    Ok(cx.store.clients().find(&id).await?.filter(|client| client.enabled))
+    usable_client(cx, &id).await
 }
 
 /// One of the registered ones, byte by byte but for a loopback port (RFC 9700 section 4.1.3); where there is one alone it need not be
