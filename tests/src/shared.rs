@@ -21,19 +21,22 @@ kill -KILL "$@"
 rm -rf -- "$folder"
 "#;
 
-struct Shared {
-    world: World,
+/// A world whose processes end with this one, for a static.
+pub struct Kept {
+    /// The world.
+    pub world: World,
     _lifeline: ChildStdin,
 }
 
 /// The pair, on SQLite: for what does not depend on the database.
 pub async fn shared() -> Result<&'static World> {
-    static SHARED: OnceCell<Shared> = OnceCell::const_new();
+    static SHARED: OnceCell<Kept> = OnceCell::const_new();
+    let start = async || keep(world(Backend::Sqlite).await?.context("SQLite is always there")?);
     SHARED.get_or_try_init(start).await.map(|shared| &shared.world)
 }
 
-async fn start() -> Result<Shared> {
-    let world = world(Backend::Sqlite).await?.context("SQLite is always there")?;
+/// Has a world's processes end with this one.
+pub fn keep(world: World) -> Result<Kept> {
     let pids = [world.pair.issuer.pid(), world.pair.introspector.pid()].map(|pid| pid.to_string());
     let mut keeper = Command::new("/bin/sh")
         .args(["-c", KEEPER, "keeper"])
@@ -46,7 +49,7 @@ async fn start() -> Result<Shared> {
         .stderr(Stdio::null())
         .spawn()?;
     let lifeline = keeper.stdin.take().context("it was asked for")?;
-    Ok(Shared { world, _lifeline: lifeline })
+    Ok(Kept { world, _lifeline: lifeline })
 }
 
 impl World {
