@@ -3,6 +3,10 @@
 //! Every test runs on the databases it names; where PostgreSQL is not installed its cases say so and pass, except in CI.
 
 pub mod asking;
+pub mod browser;
+pub mod cast;
+pub mod doors;
+pub mod people;
 pub mod person;
 pub mod refusal;
 pub mod rpcs;

@@ -21,22 +21,25 @@ kill -KILL "$@"
 rm -rf -- "$folder"
 "#;
 
-/// A world whose processes end with this one, for a static.
-pub struct Kept {
-    /// The world.
-    pub world: World,
+struct Shared {
+    world: World,
     _lifeline: ChildStdin,
 }
 
 /// The pair, on SQLite: for what does not depend on the database.
 pub async fn shared() -> Result<&'static World> {
-    static SHARED: OnceCell<Kept> = OnceCell::const_new();
-    let start = async || keep(world(Backend::Sqlite).await?.context("SQLite is always there")?);
+    static SHARED: OnceCell<Shared> = OnceCell::const_new();
     SHARED.get_or_try_init(start).await.map(|shared| &shared.world)
 }
 
-/// Has a world's processes end with this one.
-pub fn keep(world: World) -> Result<Kept> {
+async fn start() -> Result<Shared> {
+    let world = world(Backend::Sqlite).await?.context("SQLite is always there")?;
+    let lifeline = keep(&world)?;
+    Ok(Shared { world, _lifeline: lifeline })
+}
+
+/// Sees to it that a world in a static ends with this process. What is returned must be kept as long as the world.
+pub fn keep(world: &World) -> Result<ChildStdin> {
     let pids = [world.pair.issuer.pid(), world.pair.introspector.pid()].map(|pid| pid.to_string());
     let mut keeper = Command::new("/bin/sh")
         .args(["-c", KEEPER, "keeper"])
@@ -48,8 +51,7 @@ pub fn keep(world: World) -> Result<Kept> {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()?;
-    let lifeline = keeper.stdin.take().context("it was asked for")?;
-    Ok(Kept { world, _lifeline: lifeline })
+    keeper.stdin.take().context("it was asked for")
 }
 
 impl World {

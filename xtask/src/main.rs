@@ -8,6 +8,7 @@ mod documents;
 mod fresh;
 mod fuzz;
 mod layers;
+mod pages;
 mod run;
 mod tally;
 mod test;
@@ -47,6 +48,8 @@ enum Habit {
         #[arg(long, value_name = "N", default_value_t = fuzz::SECONDS)]
         seconds: u64,
     },
+    /// Runs the pages' tests in a real browser, and leaves pictures of every state to be looked at.
+    Pages,
     /// Checks the dependency directions alone.
     Layers,
     /// Measures Introspect against an empty handler, as optimised as what ships.
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         Habit::Test { arguments } => test::test(&workspace, &arguments),
         Habit::Ci => Ok(ci::ci(&workspace)),
         Habit::Fuzz { target, seconds } => fuzz::fuzz(&workspace, target.as_deref(), seconds).map(|()| true),
+        Habit::Pages => pages::pages(&workspace),
         Habit::Layers => layers::layers(&workspace).map(|()| true),
         Habit::Bench { arguments } => bench::bench(&workspace, &arguments).map(|()| true),
     });

@@ -63,11 +63,11 @@ impl Fixture {
     /// # Errors
     /// Denied, where the server is elsewhere: everybody knows the secret.
     pub fn towards(self, server: &Endpoint) -> Result<Credential, Problem> {
-        self.permit(server)?;
+        Self::permit(server)?;
         self.credential()
     }
 
-    fn permit(self, server: &Endpoint) -> Result<(), Problem> {
+    fn permit(server: &Endpoint) -> Result<(), Problem> {
         if server.is_loopback() {
             return Ok(());
         }
@@ -174,7 +174,7 @@ impl Settings {
                 return Err(Problem::usage("SECRET_WITHOUT_CLIENT", "there is a secret, but no client it belongs to")
                     .hint("set TESSERA_CLIENT_ID, pass --client-id, or name a client_id in the context"));
             }
-            fixture.permit(towards)?;
+            Fixture::permit(towards)?;
             return fixture.caller();
         };
         let goes_with = |given: &&&Given| given.client_id.as_ref().is_none_or(|id| *id == client_id);

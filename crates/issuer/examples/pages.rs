@@ -151,7 +151,7 @@ fn errors(language: Language, pages: &mut Pages) {
         ("internal", Problem::Internal),
     ] {
         let reference = Some("0198f3c2-7a41-7cc2-9d57-2f3b8a6e1c04".to_owned());
-        let view = ErrorView { frame: frame(language, paths::ACCOUNT), problem, reference };
+        let view = ErrorView { frame: Frame::of_once(&Site::new(ISSUER), language), problem, reference };
         put(pages, language, &format!("error-{name}"), view);
     }
 }

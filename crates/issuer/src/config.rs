@@ -1,16 +1,17 @@
 //! The issuer's configuration: one struct per section, parsed once in `main`, passed down.
 
+mod check;
 mod dialects;
 
+pub use check::Checked;
 pub use dialects::{Dialect, Dialects};
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
-use tessera_kit::config::{ConfigError, ConfigErrors, Listen, Log, Sources};
-use tessera_types::{Algorithm, Audience};
+use tessera_kit::config::{ConfigErrors, Listen, Log, Sources};
+use tessera_types::Algorithm;
 
 /// The whole.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -249,31 +250,6 @@ impl Default for Cleanup {
     }
 }
 
-/// What the configuration says, checked. It holds the database's password, and so has no `Debug`.
-#[derive(Clone)]
-pub struct Checked {
-    /// See [`Config::issuer_url`].
-    pub issuer_url: String,
-    /// The issuer's URL as an audience.
-    pub issuer_audience: Audience,
-    /// See [`Introspection::audience`].
-    pub introspection_audience: Audience,
-    /// See [`Introspection::endpoint`].
-    pub introspection_endpoint: Option<String>,
-    /// See [`Tokens::default_audience`].
-    pub default_audience: Audience,
-    /// See [`Proxy::trusted_cidrs`].
-    pub trusted_proxies: Vec<IpNet>,
-    /// See [`Tokens::signing_alg`].
-    pub signing_alg: Algorithm,
-    /// See [`Database::url`].
-    pub database_url: String,
-    /// See [`Secrets::kek_file`].
-    pub kek_file: PathBuf,
-    /// Whether the key-encryption key may be made where it is missing: only at its default place.
-    pub make_kek: bool,
-}
-
 /// Reads the configuration from a file, where one is named, and the environment.
 ///
 /// # Errors
@@ -292,155 +268,6 @@ pub fn load(file: Option<PathBuf>) -> Result<Config, ConfigErrors> {
     Ok(config)
 }
 
-impl Config {
-    /// Checks what the types alone do not.
-    ///
-    /// # Errors
-    /// Every value that is out of bounds.
-    pub fn check(&self) -> Result<Checked, ConfigErrors> {
-        let mut errors = Vec::new();
-        let mut wrong = |key: &str, message: &str| {
-            errors.push(ConfigError {
-                origin: "configuration".to_owned(),
-                key: key.to_owned(),
-                message: message.to_owned(),
-            });
-        };
-        let url_ok = is_issuer_url(&self.issuer_url);
-        if !url_ok {
-            wrong("issuer_url", "an http or https URL with a host, without query, fragment and a slash at its end");
-        }
-        let second = Duration::from_secs(1);
-        let spans = [
-            ("tokens.access_ttl", self.tokens.access_ttl, second..=DAY, "1s to 24h"),
-            ("tokens.code_ttl", self.tokens.code_ttl, second..=60 * second, "1s to 60s"),
-            ("tokens.refresh_ttl", self.tokens.refresh_ttl, 60 * second..=400 * DAY, "1m to 400d"),
-            (
-                "tokens.refresh_absolute_ttl",
-                self.tokens.refresh_absolute_ttl,
-                self.tokens.refresh_ttl..=3660 * DAY,
-                "refresh_ttl to 3660d",
-            ),
-            ("tokens.refresh_reuse_grace", self.tokens.refresh_reuse_grace, Duration::ZERO..=60 * second, "0s to 60s"),
-            ("sessions.ttl", self.sessions.ttl, 60 * second..=400 * DAY, "1m to 400d"),
-            ("sessions.absolute_ttl", self.sessions.absolute_ttl, self.sessions.ttl..=400 * DAY, "ttl to 400d"),
-        ];
-        for (key, value, bounds, message) in spans {
-            if !bounds.contains(&value) {
-                wrong(key, message);
-            }
-        }
-        if !(1..=1000).contains(&self.database.max_connections) {
-            wrong("database.max_connections", "1 to 1000");
-        }
-        if self.sync.confirm_within.is_zero() || self.sync.confirm_within > Duration::from_secs(300) {
-            wrong("sync.confirm_within", "more than 0s, at most 5m");
-        }
-        for (key, at_once) in
-            [("limits.password_checks", self.limits.password_checks), ("limits.login_checks", self.limits.login_checks)]
-        {
-            if at_once > 1024 {
-                wrong(key, "0 to 1024");
-            }
-        }
-        if self.cors.origins.iter().any(|origin| !is_origin(origin)) {
-            wrong(
-                "cors.origins",
-                "origins as browsers send them, for instance https://app.example.com; no path, no *, no null",
-            );
-        }
-        if self.cleanup.interval < Duration::from_secs(1) || self.cleanup.interval > Duration::from_hours(1) {
-            wrong("cleanup.interval", "1s to 1h");
-        }
-        if !(1..=10_000).contains(&self.cleanup.batch) {
-            wrong("cleanup.batch", "1 to 10000");
-        }
-        if !(1000..=1_000_000_000).contains(&self.cleanup.keep_log) {
-            wrong("cleanup.keep_log", "1000 to 1000000000");
-        }
-        let endpoint = Some(self.introspection.endpoint.clone()).filter(|url| !url.is_empty());
-        if endpoint.as_ref().is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
-            wrong(
-                "introspection.endpoint",
-                "an http or https URL, for instance https://introspect.example.com/oauth2/introspect",
-            );
-        }
-        let trusted_proxies: Result<Vec<IpNet>, _> =
-            self.proxy.trusted_cidrs.iter().map(|text| network(text)).collect();
-        if trusted_proxies.is_err() {
-            wrong("proxy.trusted_cidrs", "networks such as 10.0.0.0/8, or addresses");
-        }
-        let signing_alg = self.tokens.signing_alg.parse();
-        if signing_alg.is_err() {
-            wrong("tokens.signing_alg", "RS256, ES256 or EdDSA");
-        }
-        let mut audience = |text: &str, key: &str| match text.parse::<Audience>() {
-            Ok(audience) => Some(audience),
-            Err(error) => {
-                wrong(key, &error.to_string());
-                None
-            }
-        };
-        let issuer_audience = audience(&self.issuer_url, "issuer_url");
-        let introspection_audience = audience(&self.introspection.audience, "introspection.audience");
-        let default_audience = audience(&self.tokens.default_audience, "tokens.default_audience");
-        match (issuer_audience, introspection_audience, default_audience, signing_alg) {
-            (Some(issuer), Some(introspection), Some(default), Ok(signing_alg)) if errors.is_empty() => Ok(Checked {
-                issuer_url: self.issuer_url.clone(),
-                issuer_audience: issuer,
-                introspection_audience: introspection,
-                introspection_endpoint: endpoint,
-                default_audience: default,
-                trusted_proxies: trusted_proxies.unwrap_or_default(),
-                signing_alg,
-                database_url: self.database_url(),
-                make_kek: self.secrets.kek_file.as_os_str().is_empty(),
-                kek_file: self.kek_file(),
-            }),
-            _ => Err(ConfigErrors(errors)),
-        }
-    }
-
-    fn database_url(&self) -> String {
-        if self.database.url.is_empty() {
-            format!("sqlite://{}?mode=rwc", self.data_dir.join("tessera.db").display())
-        } else {
-            self.database.url.clone()
-        }
-    }
-
-    fn kek_file(&self) -> PathBuf {
-        if self.secrets.kek_file.as_os_str().is_empty() {
-            self.data_dir.join("kek")
-        } else {
-            self.secrets.kek_file.clone()
-        }
-    }
-}
-
-/// A network, or an address alone.
-fn network(text: &str) -> Result<IpNet, ipnet::AddrParseError> {
-    text.parse().or_else(|error| text.parse::<std::net::IpAddr>().map(IpNet::from).map_err(|_| error))
-}
-
-/// An origin in the form browsers send (RFC 6454 section 6.2): scheme, host and port in lower case, and nothing after.
-fn is_origin(text: &str) -> bool {
-    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    rest.is_some_and(|rest| {
-        let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.:[]".contains(&b);
-        !rest.is_empty() && rest.bytes().all(good)
-    })
-}
-
-/// RFC 8414 section 2: a URL without query and fragment. Plain http is for loopback and for what stands behind a proxy.
-fn is_issuer_url(url: &str) -> bool {
-    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-    rest.is_some_and(|rest| {
-        let host = rest.split('/').next().unwrap_or_default();
-        !host.is_empty() && !host.contains('@') && !url.contains(['?', '#', ' ']) && !url.ends_with('/')
-    })
-}
-
 /// `$XDG_DATA_HOME/tessera`, or where that is by default.
 fn default_data_dir() -> PathBuf {
     let from = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
@@ -448,72 +275,4 @@ fn default_data_dir() -> PathBuf {
         .or_else(|| from("HOME").map(|home| home.join(".local/share")))
         .unwrap_or_else(|| PathBuf::from("/var/lib"))
         .join("tessera")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_defaults_are_valid() {
-        let checked = Config::default().check().expect("valid");
-        assert_eq!(checked.issuer_audience.as_str(), DEFAULT_ISSUER_URL);
-        assert!(checked.make_kek);
-    }
-
-    #[test]
-    fn debug_shows_no_password() {
-        let mut config = Config::default();
-        config.database.url = "postgres://tessera:hunter2@db.example/tessera".to_owned();
-        assert!(!format!("{config:?}").contains("hunter2"));
-    }
-
-    #[test]
-    fn every_mistake_is_told_at_once() {
-        let mut config = Config { issuer_url: "https://a.example/?x".to_owned(), ..Config::default() };
-        config.tokens.access_ttl = Duration::ZERO;
-        config.tokens.signing_alg = "HS256".to_owned();
-        config.introspection.audience = "two words".to_owned();
-        config.limits.login_checks = 1025;
-        config.cleanup = Cleanup { interval: Duration::from_millis(10), batch: 0, keep_log: 999 };
-        let errors = config.check().err().expect("eight mistakes");
-        let keys: Vec<&str> = errors.0.iter().map(|error| error.key.as_str()).collect();
-        assert_eq!(
-            keys,
-            [
-                "issuer_url",
-                "tokens.access_ttl",
-                "limits.login_checks",
-                "cleanup.interval",
-                "cleanup.batch",
-                "cleanup.keep_log",
-                "tokens.signing_alg",
-                "introspection.audience",
-            ]
-        );
-    }
-
-    #[test]
-    fn an_origin_is_scheme_host_and_port() {
-        for good in ["https://app.example", "http://127.0.0.1:3000", "https://[::1]:8443"] {
-            assert!(is_origin(good), "{good}");
-        }
-        for bad in
-            ["", "*", "null", "app.example", "https://", "https://a.example/", "https://A.example", "https://*.a"]
-        {
-            assert!(!is_origin(bad), "{bad}");
-        }
-    }
-
-    #[test]
-    fn an_issuer_url_has_a_host_and_nothing_after_its_path() {
-        for good in ["https://id.example.com", "http://127.0.0.1:6400", "https://example.com/auth"] {
-            assert!(is_issuer_url(good), "{good}");
-        }
-        for bad in
-            ["", "id.example.com", "ftp://a", "https://", "https:///x", "https://a/", "https://a?b", "https://u@a"]
-        {
-            assert!(!is_issuer_url(bad), "{bad}");
-        }
-    }
 }

@@ -32,6 +32,14 @@ pub fn supported(policy: &Policy) -> Vec<GrantType> {
     GrantType::ALL.iter().copied().filter(on).collect()
 }
 
+/// Refuses a grant that this server does not run, before its parameters are looked at: what is off is not there.
+///
+/// # Errors
+/// `GrantTypeUnsupported`.
+pub fn must_be_supported(policy: &Policy, grant: GrantType) -> Result<(), ParameterError> {
+    if supported(policy).contains(&grant) { Ok(()) } else { Err(ParameterError::GrantTypeUnsupported) }
+}
+
 /// A token request, whatever way it came.
 #[derive(Clone, Debug)]
 pub struct TokenRequest {

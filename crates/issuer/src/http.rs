@@ -48,7 +48,7 @@ pub(crate) fn router(cx: &Context, config: &Config, introspection_endpoint: Opti
         // RFC 8414 section 3.1: the issuer's path comes after the well-known one.
         router = router.nest(&path, endpoints).merge(document(&format!("{}{path}", metadata::WELL_KNOWN)));
     }
-    error::with_fallbacks(router).with_state(cx.clone())
+    error::with_fallbacks(router).fallback(flow::nothing_here).with_state(cx.clone())
 }
 
 /// What a person's browser asks for.
@@ -62,6 +62,8 @@ fn pages() -> Router<Context> {
         .route(paths::REMOVE_APP, post(account::remove_app))
         .route(paths::END_SESSION, post(account::end_session))
         .route(paths::END_OTHER_SESSIONS, post(account::end_other_sessions))
+        // A form that is opened again from the address bar: people get a page, and no JSON.
+        .method_not_allowed_fallback(flow::wrong_method)
         .merge(pages::assets::routes())
 }
 

@@ -23,6 +23,8 @@ pub enum Backend {
 /// What a pair is configured with beyond the necessary.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
+    /// What the issuer calls itself, where that is not where it listens: as behind a proxy that ends TLS.
+    pub issuer_url: Option<String>,
     /// More lines of the issuer's configuration.
     pub issuer: String,
     /// More lines of the introspector's configuration; its section `[sync]` is `introspector_sync`.
@@ -170,6 +172,31 @@ impl Pair {
         Ok((service, ports.introspector_grpc, ports.introspector_http))
     }
 
+    /// Starts one more issuer on the same database and under the same keys, on free ports: its process, gRPC and HTTP. Its
+    /// issuer URL is the first one's, and the introspector does not know it. PostgreSQL alone: two processes never share a file.
+    ///
+    /// # Errors
+    /// Where it does not start.
+    pub async fn another_issuer(&self) -> Result<(Service, SocketAddr, SocketAddr)> {
+        let ports = Ports::free()?;
+        let mut text = std::fs::read_to_string(self.folder.path().join("tessera-issuer.toml"))?;
+        for (key, ours, theirs) in [
+            ("http", self.ports.issuer_http, ports.issuer_http),
+            ("grpc", self.ports.issuer_grpc, ports.issuer_grpc),
+            ("ops", self.ports.issuer_ops, ports.issuer_ops),
+        ] {
+            text = text.replace(&format!("{key} = \"{ours}\""), &format!("{key} = \"{theirs}\""));
+        }
+        let name = format!("issuer-{}", ports.issuer_ops.port());
+        let file = self.folder.path().join(format!("{name}.toml"));
+        std::fs::write(&file, text)?;
+        let arguments = vec!["--config".to_owned(), file.display().to_string()];
+        let log = self.folder.path().join(format!("{name}.log"));
+        let mut service = Service::start(binary("tessera-issuer")?, arguments, log, ports.issuer_ops).await?;
+        service.ready().await?;
+        Ok((service, ports.issuer_grpc, ports.issuer_http))
+    }
+
     /// Where the pair's files are.
     #[must_use]
     pub fn folder(&self) -> &Path {
@@ -182,9 +209,9 @@ impl Pair {
 }
 
 fn write_configuration(folder: &Path, ports: &Ports, url: Option<&str>, options: &Options) -> Result<()> {
+    let issuer_url = options.issuer_url.clone().unwrap_or_else(|| ports.issuer_url());
     let mut issuer = format!(
-        "issuer_url = \"{}\"\ndata_dir = \"{}\"\n{}\n[listen]\nhttp = \"{}\"\ngrpc = \"{}\"\nops = \"{}\"\n",
-        ports.issuer_url(),
+        "issuer_url = \"{issuer_url}\"\ndata_dir = \"{}\"\n{}\n[listen]\nhttp = \"{}\"\ngrpc = \"{}\"\nops = \"{}\"\n",
         folder.join("data").display(),
         options.issuer,
         ports.issuer_http,
@@ -196,9 +223,8 @@ fn write_configuration(folder: &Path, ports: &Ports, url: Option<&str>, options:
     }
     std::fs::write(folder.join("tessera-issuer.toml"), issuer)?;
     let introspector = format!(
-        "issuer_url = \"{}\"\n{}\n[listen]\nhttp = \"{}\"\ngrpc = \"{}\"\nops = \"{}\"\n[sync]\nissuer_grpc = \"http://{}\"\n\
+        "issuer_url = \"{issuer_url}\"\n{}\n[listen]\nhttp = \"{}\"\ngrpc = \"{}\"\nops = \"{}\"\n[sync]\nissuer_grpc = \"http://{}\"\n\
          client_id = \"tessera-introspector\"\nclient_secret_file = \"{}\"\n{}\n",
-        ports.issuer_url(),
         options.introspector,
         ports.introspector_http,
         ports.introspector_grpc,

@@ -26,15 +26,20 @@ async fn the_metadata_lists_what_is_enabled_and_nothing_else() -> Result<()> {
     let all = ["client_secret_basic", "client_secret_post", "none"];
     let expected = json!({
         "issuer": issuer,
+        "authorization_endpoint": format!("{issuer}/oauth2/authorize"),
         "token_endpoint": format!("{issuer}/oauth2/token"),
         "revocation_endpoint": format!("{issuer}/oauth2/revoke"),
         "introspection_endpoint": format!("{issuer}/oauth2/introspect"),
         "jwks_uri": format!("{issuer}/oauth2/jwks"),
-        "response_types_supported": [],
-        "grant_types_supported": ["client_credentials"],
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": ["client_credentials", "authorization_code", "refresh_token"],
+        "code_challenge_methods_supported": ["S256"],
         "token_endpoint_auth_methods_supported": all,
         "revocation_endpoint_auth_methods_supported": all,
         "introspection_endpoint_auth_methods_supported": all[..2],
+        "authorization_response_iss_parameter_supported": true,
+        "ui_locales_supported": ["en", "fr"],
     });
     assert_eq!(metadata, expected);
     let at = world.pair.ports.issuer_http;
@@ -43,15 +48,15 @@ async fn the_metadata_lists_what_is_enabled_and_nothing_else() -> Result<()> {
         let status = request(at, "POST", path, &[FORM], "").await?.status;
         assert!(matches!(status, 400 | 401), "{name}: {status}");
     }
-    for absent in
-        ["/oauth2/authorize", "/oauth2/par", "/oauth2/device_authorization", "/oauth2/register", "/oauth2/userinfo"]
-    {
+    let authorize = request(at, "GET", "/oauth2/authorize", &[], "").await?.status;
+    assert_eq!(authorize, 400, "a page that says what is missing");
+    for absent in ["/oauth2/par", "/oauth2/device_authorization", "/oauth2/register", "/oauth2/userinfo"] {
         for method in ["GET", "POST"] {
             assert_eq!(request(at, method, absent, &[FORM], "").await?.status, 404, "{method} {absent}");
         }
     }
     let grant = |name| [("grant_type", name)];
-    for absent in ["authorization_code", "refresh_token", "password", "urn:ietf:params:oauth:grant-type:device_code"] {
+    for absent in ["password", "implicit", "urn:ietf:params:oauth:grant-type:device_code"] {
         let answer = post(at, "/oauth2/token", Some(&world.service), &grant(absent)).await?;
         assert_eq!(answer.error(), "unsupported_grant_type", "{absent}");
     }

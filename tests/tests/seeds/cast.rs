@@ -1,11 +1,12 @@
 //! Who takes part: one pair with every dialect on, and the clients and people that the documents name.
 
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::process::ChildStdin;
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 use tessera_testkit::pair::{Backend, Options, Pair};
-use tessera_tests::shared::{Kept, keep};
+use tessera_tests::shared::keep;
 use tessera_tests::{Answer, Client, FORM, World, create_client, form, request, world_with};
 use tokio::sync::OnceCell;
 
@@ -31,13 +32,14 @@ impl System {
 /// The clients of the seeds, as these name them.
 pub(crate) struct Seeds {
     /// The pair and its resource server, which may ask about every token here.
-    pub(crate) world: Kept,
+    pub(crate) world: World,
     /// Oro's machine: client credentials.
     pub(crate) machine: Client,
     /// Oro's first-party client: password and refresh token.
     pub(crate) front: Client,
     /// The slides' application: authorization code and client credentials.
     pub(crate) application: Client,
+    _lifeline: ChildStdin,
 }
 
 /// What every test configures: development's dialects, and the password grant.
@@ -79,7 +81,8 @@ async fn assemble() -> Result<Seeds> {
     let person = ["--grant", "password", "--public", "--audience", "orders-api"];
     create_client(pair, "slides-first-party", &person)?;
     user(pair, "admin", PASSWORD)?;
-    Ok(Seeds { machine, front, application, world: keep(world)? })
+    let lifeline = keep(&world)?;
+    Ok(Seeds { world, machine, front, application, _lifeline: lifeline })
 }
 
 fn prestashop(pair: &Pair) -> Result<()> {
@@ -134,17 +137,17 @@ pub(crate) async fn post_form(world: &World, path: &str, fields: &[(&str, &str)]
 impl Seeds {
     /// Posts a form to a system.
     pub(crate) async fn ask(&self, system: System, fields: &[(&str, &str)]) -> Result<Answer> {
-        post_form(&self.world.world, system.path(), fields).await
+        post_form(&self.world, system.path(), fields).await
     }
 
     /// The pair.
     pub(crate) fn pair(&self) -> &Pair {
-        &self.world.world.pair
+        &self.world.pair
     }
 
     /// Whether both services call a token active for the resource server.
     pub(crate) async fn is_active(&self, token: &str) -> Result<bool> {
-        self.world.world.is_active(token).await
+        self.world.is_active(token).await
     }
 
     /// Runs `tessera`, which must succeed.

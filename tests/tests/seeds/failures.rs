@@ -324,7 +324,7 @@ async fn an_imported_secret_that_is_wrong_is_refused_in_every_form() -> Result<(
     imported(seeds.pair(), "brought", "chosen by somebody", &["--grant", "client_credentials"])?;
     let right = r#"{"grant_type":"client_credentials","client_id":"brought","client_secret":"chosen by somebody"}"#;
     for system in [System::PrestaShop, System::Shopware, System::Oro] {
-        let world = &seeds.world.world;
+        let world = &seeds.world;
         assert_eq!(post_json(world, system.path(), right).await?.status, 200);
         let wrong = post_json(world, system.path(), right.replace("somebody", "nobody")).await?;
         assert_told(&wrong, system, &Told::client(), "a wrong secret");

@@ -74,7 +74,7 @@ async fn a_prestashop_takes_our_tokens_in_both_ways_the_moment_they_are_made() -
     let seeds = seeds().await?;
     for (token, client, scopes) in legacy_tokens(seeds).await? {
         for way in WAYS {
-            let said = oracle(&python, way, &seeds.world.world, &token).await?;
+            let said = oracle(&python, way, &seeds.world, &token).await?;
             assert_eq!(said, json!({"accepted": true, "client": client, "scopes": scopes}), "{way}");
         }
     }
@@ -86,7 +86,7 @@ async fn a_prestashop_takes_our_tokens_in_both_ways_the_moment_they_are_made() -
 async fn a_prestashop_refuses_what_is_not_for_it() -> Result<()> {
     let Some(python) = tool("TEST_TESSERA_PYTHON")? else { return Ok(()) };
     let seeds = seeds().await?;
-    let world = &seeds.world.world;
+    let world = &seeds.world;
     let (token, ..) = legacy_tokens(seeds).await?.swap_remove(0);
     let (head, signature) = token.rsplit_once('.').context("a JWT")?;
     let reversed: String = signature.chars().rev().collect();

@@ -62,7 +62,7 @@ async fn a_refresh_token_used_twice_ends_everything_that_came_of_it(#[case] syst
     assert!(seeds.is_active(&access).await?);
     let told = Told::refresh("Token has been revoked");
     assert_told(&refresh(seeds, system, &spent, "").await?, system, &told, "at once");
-    assert!(!seeds.world.world.check(&access).await?.active, "dead at the introspector");
+    assert!(!seeds.world.check(&access).await?.active, "dead at the introspector");
     assert!(!seeds.is_active(&text(&first, "access_token")?).await?);
     let successor = refresh(seeds, system, &text(&second, "refresh_token")?, "").await?;
     assert_told(&successor, system, &told, "the successor");

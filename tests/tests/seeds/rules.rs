@@ -121,7 +121,7 @@ async fn any_one_of_an_operations_scopes_suffices_or_all_are_needed() -> Result<
         let required = ScopeRequirement { all_of: names(all_of), any_of: names(any_of) };
         let message =
             IntrospectRequest { token: token.clone(), required_scopes: Some(required), ..IntrospectRequest::default() };
-        let message = tessera_tests::as_client(&seeds.world.world.resource, message)?;
+        let message = tessera_tests::as_client(&seeds.world.resource, message)?;
         let answer = IntrospectionServiceClient::new(channel.clone()).introspect(message).await?.into_inner();
         assert!(answer.active, "{all_of:?} {any_of:?}");
         assert_eq!((answer.allowed, answer.missing_scopes), (missing.is_empty(), names(missing)));
@@ -138,7 +138,7 @@ async fn without_a_token_a_caller_is_challenged_and_without_the_scope_told_so() 
         "lacking",
         &["--grant", "client_credentials", "--audience", "tessera-introspector", "--resource", "orders-api"],
     )?;
-    let world = &seeds.world.world;
+    let world = &seeds.world;
     let answer = world.token_with(&lacking, "", "tessera-introspector").await?;
     let token = crate::answers::text(&answer.json()?, "access_token")?;
     let at = seeds.pair().ports.introspector_http;
@@ -231,7 +231,7 @@ async fn oro_takes_forms_json_and_basic_alike() -> Result<()> {
     let body = serde_json::json!({
         "grant_type": "client_credentials", "client_id": machine.id, "client_secret": machine.secret,
     });
-    access(&post_json(&seeds.world.world, System::Oro.path(), body.to_string()).await?)?;
+    access(&post_json(&seeds.world, System::Oro.path(), body.to_string()).await?)?;
     let headers = [("content-type", "application/json"), ("authorization", &*machine.basic())];
     let body = r#"{"grant_type":"client_credentials"}"#;
     access(&request(seeds.pair().ports.issuer_http, "POST", System::Oro.path(), &headers, body).await?)?;

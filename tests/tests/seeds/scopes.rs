@@ -18,7 +18,7 @@ async fn by_form(seeds: &Seeds, asked: &str) -> Result<Answer> {
 /// Likewise by JSON.
 async fn by_json(seeds: &Seeds, asked: &str) -> Result<Answer> {
     let head = r#""grant_type":"client_credentials","client_id":"your_client_id","client_secret":"your_client_secret""#;
-    post_json(&seeds.world.world, System::PrestaShop.path(), format!("{{{head},{asked}}}")).await
+    post_json(&seeds.world, System::PrestaShop.path(), format!("{{{head},{asked}}}")).await
 }
 
 /// Likewise by multipart, with these parts.
@@ -128,7 +128,7 @@ async fn shopware_gives_write_to_who_asks_for_it_and_to_nobody_else(
         r#"{{"grant_type":"password","client_id":"administration","username":"admin","password":"shopware"{asked}}}"#
     );
     for body in [machine, person] {
-        let answer = post_json(&seeds.world.world, System::Shopware.path(), &body).await?;
+        let answer = post_json(&seeds.world, System::Shopware.path(), &body).await?;
         assert_eq!(scopes(&access(&answer)?)?, expected, "{body}");
     }
     Ok(())

@@ -93,7 +93,7 @@ const SHOPWARE_SCRIPT: &str = r#"    const baseUrl = '{insert your url}';
 "#;
 
 async fn shopware(seeds: &Seeds, body: &str) -> Result<Answer> {
-    post_json(&seeds.world.world, System::Shopware.path(), body).await
+    post_json(&seeds.world, System::Shopware.path(), body).await
 }
 
 /// Runs a program to its end; what it prints.
@@ -216,7 +216,7 @@ async fn shopwares_script_runs_in_node() -> Result<()> {
 async fn oros_three_json_requests_get_three_four_and_four_members() -> Result<()> {
     let seeds = seeds().await?;
     let ask = async |body: Value| -> Result<Value> {
-        tokens(&post_json(&seeds.world.world, System::Oro.path(), body.to_string()).await?)
+        tokens(&post_json(&seeds.world, System::Oro.path(), body.to_string()).await?)
     };
     let (machine, front) = (&seeds.machine, &seeds.front);
     let machines = ask(serde_json::json!({
@@ -253,7 +253,7 @@ async fn slide(world: &World, parameters: &str) -> Result<Answer> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_slides_authorization_url_leads_to_a_code_and_the_code_to_a_token() -> Result<()> {
     let seeds = seeds().await?;
-    let (world, application) = (&seeds.world.world, &seeds.application);
+    let (world, application) = (&seeds.world, &seeds.application);
     let endpoint = format!("{}/oauth2/authorize", world.pair.ports.issuer_url());
     let url = authorization_url(
         &endpoint,
@@ -265,6 +265,9 @@ async fn the_slides_authorization_url_leads_to_a_code_and_the_code_to_a_token() 
             ("redirect_uri", CALLBACK),
         ],
     );
+    let denied = Person::new(world.pair.ports.issuer_http).authorize(&url, "admin", "shopware", false).await?;
+    assert_eq!(parameter(&denied, "error").as_deref(), Some("access_denied"), "{denied}");
+    assert_eq!(parameter(&denied, "state").as_deref(), Some("a state & more"));
     let mut person = Person::new(world.pair.ports.issuer_http);
     person.open(&url).await?;
     person.login("admin", "shopware").await?;
@@ -284,10 +287,6 @@ async fn the_slides_authorization_url_leads_to_a_code_and_the_code_to_a_token() 
     let body = slide(world, &parameters).await?.json()?;
     assert_eq!(body["expires_in"], 3600);
     assert!(seeds.is_active(&text(&body, "access_token")?).await?);
-    let mut another = Person::new(world.pair.ports.issuer_http);
-    let denied = another.authorize(&url, "admin", "shopware", false).await?;
-    assert_eq!(parameter(&denied, "error").as_deref(), Some("access_denied"), "{denied}");
-    assert_eq!(parameter(&denied, "state").as_deref(), Some("a state & more"));
     Ok(())
 }
 
@@ -295,7 +294,7 @@ async fn the_slides_authorization_url_leads_to_a_code_and_the_code_to_a_token() 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_slides_password_and_client_parameters_work_in_a_body_and_not_in_a_url() -> Result<()> {
     let seeds = seeds().await?;
-    let (world, application) = (&seeds.world.world, &seeds.application);
+    let (world, application) = (&seeds.world, &seeds.application);
     let requests = [
         "grant_type=password&client_id=slides-first-party&username=admin&password=shopware".to_owned(),
         format!("grant_type=client_credentials&client_id={}&client_secret={}", application.id, application.secret),

@@ -7,11 +7,11 @@ use tessera_api::oauth::v1::token_service_server::TokenService;
 use tessera_api::oauth::v1::{IssueTokenRequest, IssueTokenResponse, RevokeTokenRequest, RevokeTokenResponse};
 use tessera_kit::http::Authorization;
 use tessera_types::scope::reserved;
-use tessera_types::{Scope, ScopeSet};
+use tessera_types::{GrantType, Scope, ScopeSet};
 use tonic::{Request, Response, Status};
 
 use super::{access, wire};
-use crate::context::Context;
+use crate::context::{Context, Policy};
 use crate::grants::{self, GrantRequest, ParameterError, TokenRequest};
 use crate::operations::revoke::{self, Authority};
 
@@ -21,7 +21,7 @@ pub(crate) struct Tokens(pub Context);
 #[tonic::async_trait]
 impl TokenService for Tokens {
     async fn issue_token(&self, request: Request<IssueTokenRequest>) -> Result<Response<IssueTokenResponse>, Status> {
-        let request = token_request(request)?;
+        let request = token_request(&self.0.policy, request)?;
         let minted = grants::issue(&self.0, request).await.map_err(|error| access::refused(&error))?;
         Ok(Response::new(IssueTokenResponse {
             access_token: minted.access_token,
@@ -58,10 +58,10 @@ impl Tokens {
     }
 }
 
-fn token_request(request: Request<IssueTokenRequest>) -> Result<TokenRequest, Status> {
+fn token_request(policy: &Policy, request: Request<IssueTokenRequest>) -> Result<TokenRequest, Status> {
     let client = access::presented(&request, &request.get_ref().client_id, &request.get_ref().client_secret)?;
     let message = request.into_inner();
-    let grant = grant(message.grant, client.from).map_err(|error| access::refused(&error))?;
+    let grant = grant(policy, message.grant, client.from).map_err(|error| access::refused(&error))?;
     let scopes: Result<ScopeSet, _> = message.scopes.iter().map(|scope| scope.parse::<Scope>()).collect();
     let scopes = scopes.map_err(|_| access::refused(&ParameterError::Scope))?;
     let audience = Some(message.audience).filter(|text| !text.is_empty()).map(|text| text.parse());
@@ -69,12 +69,13 @@ fn token_request(request: Request<IssueTokenRequest>) -> Result<TokenRequest, St
     Ok(TokenRequest { client, grant, scopes, audience })
 }
 
-fn grant(wire: Option<Grant>, from: Option<IpAddr>) -> Result<GrantRequest, ParameterError> {
+fn grant(policy: &Policy, wire: Option<Grant>, from: Option<IpAddr>) -> Result<GrantRequest, ParameterError> {
     let given = |text: String| Some(text).filter(|text| !text.is_empty());
     match wire {
         None => Err(ParameterError::GrantTypeMissing),
         Some(Grant::ClientCredentials(_)) => Ok(GrantRequest::ClientCredentials),
         Some(Grant::Password(password)) => {
+            grants::must_be_supported(policy, GrantType::Password)?;
             GrantRequest::password(given(password.username), given(password.password), from)
         }
         Some(Grant::RefreshToken(refresh)) => GrantRequest::refresh_token(given(refresh.refresh_token)),

@@ -116,7 +116,9 @@ async fn view(page: &Page, live: &Live, notice: Option<Notice>) -> Result<Accoun
     for connected in consents::list(cx, live.user.id).await.map_err(boxed)? {
         apps.push(app(cx, connected, frame.language()).await.map_err(boxed)?);
     }
-    let sessions = sessions::list(cx, &live.user).await.map_err(|error| -> Box<dyn Failure> { Box::new(error) })?;
+    let mut sessions = sessions::list(cx, &live.user).await.map_err(|error| -> Box<dyn Failure> { Box::new(error) })?;
+    // The one that the person looks for first; the sort keeps the order of the others.
+    sessions.sort_by_key(|session| session.id != live.session.id);
     Ok(AccountView {
         frame,
         username: live.user.username.to_string(),

@@ -8,7 +8,7 @@ use tessera_kit::http::{Form, query};
 
 use super::flow::Page;
 use super::pages::{Problem, paths};
-use super::visitor;
+use super::visitor::{self, Came};
 use crate::context::Context;
 use crate::operations::authorization::{self, Asked, AuthorizeError, Untrusted};
 
@@ -23,7 +23,7 @@ pub(super) async fn handle(State(cx): State<Context>, request: Request<Body>) ->
         }
         Err(AuthorizeError::Mistaken { mistake, redirect }) => {
             tracing::info!(reason = %mistake, "an authorization request was refused");
-            visitor::send_to(&redirect, None)
+            visitor::send_to_client(&redirect, None, Came::ByAddress)
         }
         Err(AuthorizeError::Untrusted(untrusted)) => {
             tracing::info!(reason = %untrusted, "an authorization request of an unknown application");

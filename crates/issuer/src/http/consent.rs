@@ -9,7 +9,7 @@ use tessera_types::ScopeSet;
 
 use super::flow::{Page, Transaction};
 use super::pages::{ConsentView, Language, Problem, ScopeView, paths};
-use super::visitor::{self, Purpose};
+use super::visitor::{self, Came, Purpose};
 use crate::context::Context;
 use crate::operations::authorization::{self, DecideError, Decider};
 use crate::operations::consents;
@@ -29,7 +29,7 @@ pub(super) async fn show(State(cx): State<Context>, request: Request<Body>) -> R
     };
     let asked = &transaction.pending.request;
     match consents::covers(&cx, user.id, &asked.client, &asked.scopes).await {
-        Ok(true) => decide(&page, &transaction, true).await,
+        Ok(true) => decide(&page, &transaction, true, Came::ByAddress).await,
         Ok(false) => match ask(&page, &transaction, &user).await {
             Ok(view) => view.into_response(),
             Err(error) => page.failed(&error),
@@ -53,16 +53,16 @@ pub(super) async fn submit(State(cx): State<Context>, request: Request<Body>) ->
         return page.problem(Problem::StaleForm);
     }
     match form.value("decision") {
-        Some("allow") => decide(&page, &transaction, true).await,
-        Some("deny") => decide(&page, &transaction, false).await,
+        Some("allow") => decide(&page, &transaction, true, Came::ByForm).await,
+        Some("deny") => decide(&page, &transaction, false, Came::ByForm).await,
         _ => page.problem(Problem::Malformed),
     }
 }
 
-async fn decide(page: &Page, transaction: &Transaction, allow: bool) -> Response {
+async fn decide(page: &Page, transaction: &Transaction, allow: bool, came: Came) -> Response {
     let decider = Decider::Session(page.visitor.token());
     match authorization::decide(&page.cx, &transaction.token, &decider, allow).await {
-        Ok(answer) => visitor::send_to(&answer, Some(transaction.redirect())),
+        Ok(answer) => visitor::send_to_client(&answer, Some(transaction.redirect()), came),
         Err(DecideError::SignedOut) => visitor::send_to(&page.url(paths::LOGIN, Some(transaction)), None),
         Err(error) => page.undecided(&error),
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, Method, header};
+use tessera_kit::http::error;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::context::Context;
@@ -21,7 +22,8 @@ pub(super) fn open_to(routes: Router<Context>, origins: &[String]) -> Router<Con
     if origins.is_empty() {
         return routes;
     }
-    routes.layer(
+    // Set before the layer, or the one that is set for every route would stand outside of it and answer the browser's OPTIONS.
+    routes.method_not_allowed_fallback(error::method_not_allowed).layer(
         CorsLayer::new()
             .allow_origin(AllowOrigin::list(origins))
             .allow_methods([Method::GET, Method::POST])

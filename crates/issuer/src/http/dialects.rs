@@ -15,7 +15,7 @@ use axum::routing::post;
 
 use crate::config::Dialects;
 use crate::context::Context;
-use league::League;
+use league::{League, Quirk};
 
 /// The routes of the dialects that are on.
 pub(super) fn routes(dialects: &Dialects) -> Router<Context> {
@@ -26,7 +26,7 @@ pub(super) fn routes(dialects: &Dialects) -> Router<Context> {
     ];
     let on = systems.into_iter().filter(|(_, configured)| configured.enabled).map(|(league, _)| league);
     on.fold(Router::new(), |router, league| {
-        if league.system.requires_https && !league.requires_https {
+        if league.system.does(Quirk::RequiresHttps) && !league.requires_https {
             tracing::warn!(
                 path = league.system.path,
                 "this endpoint takes client secrets over plain HTTP too, as configured"

@@ -1,12 +1,13 @@
 //! What the handlers of pages share: the parameters of a page, the transaction it belongs to, and the page for what went wrong.
 
 use axum::body::Body;
-use axum::http::Request;
+use axum::extract::State;
+use axum::http::{Request, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use tessera_kit::http::{Form, FormBody};
+use tessera_kit::http::{Form, FormBody, error};
 use tessera_types::{ErrorCode, Failure, RequestToken};
 
-use super::pages::{ClientView, ErrorView, Frame, Problem, Site, paths};
+use super::pages::{ClientView, ErrorView, Frame, Language, Problem, Site};
 use super::visitor::Visitor;
 use crate::context::Context;
 use crate::operations::authorization::{self, DecideError, Pending};
@@ -65,8 +66,12 @@ impl Page {
             }
             None => (path.to_owned(), None),
         };
-        let language = self.visitor.language(self.lang.as_deref().or(locales));
-        Frame::new(&self.site, language, here)
+        Frame::new(&self.site, self.language(locales), here)
+    }
+
+    /// The language that the page, its transaction or else the browser asks for.
+    fn language(&self, locales: Option<&str>) -> Language {
+        self.visitor.language(self.lang.as_deref().or(locales))
     }
 
     /// Where a page of the issuer's is, with the transaction and the language that were chosen.
@@ -116,9 +121,27 @@ impl Page {
 
     /// The page for a problem. Nothing of the request is on it.
     pub(super) fn problem(&self, problem: Problem) -> Response {
-        let frame = self.frame(None, paths::ACCOUNT);
+        let frame = Frame::of_once(&self.site, self.language(None));
         ErrorView { frame, problem, reference: None }.into_response()
     }
+}
+
+/// A path that is not there: a page for people, and JSON for everybody else.
+pub(super) async fn nothing_here(State(cx): State<Context>, request: Request<Body>) -> Response {
+    let accepted = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    if accepted.is_some_and(|kinds| kinds.contains("text/html")) {
+        let (page, _) = Page::asked(&cx, &request);
+        return page.problem(Problem::NotFound);
+    }
+    error::not_found().await
+}
+
+/// A path of the pages' asked for in another way than its forms and links do.
+pub(super) async fn wrong_method(State(cx): State<Context>, request: Request<Body>) -> Response {
+    let (page, _) = Page::asked(&cx, &request);
+    let mut response = page.problem(Problem::NotFound);
+    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+    response
 }
 
 impl Transaction {

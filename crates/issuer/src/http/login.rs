@@ -52,6 +52,7 @@ pub(super) async fn submit(State(cx): State<Context>, request: Request<Body>) ->
     let identifier = form.take("username").unwrap_or_default();
     match attempt(&cx, &page, &identifier, &mut form, from).await {
         Ok(begun) => {
+            end_before(&cx, &page).await;
             let mut response = onward(&page, transaction.as_ref());
             visitor::sign_in(&cx, &mut response, &begun.token);
             response
@@ -88,6 +89,19 @@ pub(super) async fn leave(State(cx): State<Context>, request: Request<Body>) -> 
     let mut response = visitor::send_to(&format!("{login}{separator}signed_out=1"), None);
     visitor::sign_out(&cx, &mut response);
     response
+}
+
+/// Ends the session that the browser had until now: its cookie is replaced, and nobody could end it there any more.
+async fn end_before(cx: &Context, page: &Page) {
+    let ended = async {
+        if let Some(live) = page.visitor.session(cx).await? {
+            sessions::end_one(cx, &live.user, live.session.id).await?;
+        }
+        Ok::<_, sessions::SessionError>(())
+    };
+    if let Err(error) = ended.await {
+        tracing::warn!(%error, "the session before a login was not ended");
+    }
 }
 
 async fn attempt(

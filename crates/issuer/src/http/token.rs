@@ -13,7 +13,7 @@ use tessera_types::{Audience, GrantType, ScopeSet};
 
 use super::{client, forwarded};
 use crate::client_auth::PresentedClient;
-use crate::context::Context;
+use crate::context::{Context, Policy};
 use crate::grants::{self, GrantRequest, ParameterError, TokenRequest};
 use crate::minting::Minted;
 
@@ -42,13 +42,15 @@ async fn answer(cx: &Context, request: Request<Body>) -> Result<Minted, Response
     let FormBody { headers, mut form } =
         FormBody::read(request, &[]).await.map_err(axum::response::IntoResponse::into_response)?;
     let presented = client::client(&headers, &mut form, from).map_err(|error| client::refused(&error))?;
-    let request = token_request(presented, &mut form).map_err(|error| client::refused(&error))?;
+    let request = token_request(&cx.policy, presented, &mut form).map_err(|error| client::refused(&error))?;
     grants::issue(cx, request).await.map_err(|error| client::refused(&error))
 }
 
-fn token_request(client: PresentedClient, form: &mut Form) -> Result<TokenRequest, ParameterError> {
+fn token_request(policy: &Policy, client: PresentedClient, form: &mut Form) -> Result<TokenRequest, ParameterError> {
     let grant_type = form.take("grant_type").ok_or(ParameterError::GrantTypeMissing)?;
-    let grant = grant(&grant_type, form, client.from)?;
+    let grant_type = grant_type.parse().map_err(|_| ParameterError::GrantTypeUnsupported)?;
+    grants::must_be_supported(policy, grant_type)?;
+    let grant = grant(grant_type, form, client.from)?;
     let scopes = match form.take("scope") {
         Some(text) => text.parse().map_err(|_| ParameterError::Scope)?,
         None => ScopeSet::empty(),
@@ -57,8 +59,12 @@ fn token_request(client: PresentedClient, form: &mut Form) -> Result<TokenReques
 }
 
 /// The grant of a request, with its own parameters.
-pub(super) fn grant(grant_type: &str, form: &mut Form, from: Option<IpAddr>) -> Result<GrantRequest, ParameterError> {
-    match grant_type.parse().map_err(|_| ParameterError::GrantTypeUnsupported)? {
+pub(super) fn grant(
+    grant_type: GrantType,
+    form: &mut Form,
+    from: Option<IpAddr>,
+) -> Result<GrantRequest, ParameterError> {
+    match grant_type {
         GrantType::ClientCredentials => Ok(GrantRequest::ClientCredentials),
         GrantType::Password => GrantRequest::password(form.take("username"), form.take("password"), from),
         GrantType::RefreshToken => GrantRequest::refresh_token(form.take("refresh_token")),

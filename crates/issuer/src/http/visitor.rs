@@ -84,7 +84,7 @@ impl Visitor {
             Purpose::Account => ("account", ""),
         };
         let tag = cx.page_key.tag(&[b"csrf", self.token.expose().as_bytes(), kind.as_bytes(), about.as_bytes()]);
-        URL_SAFE_NO_PAD.encode(&*tag)
+        URL_SAFE_NO_PAD.encode(*tag)
     }
 
     /// Whether a form was given to this browser for this purpose.
@@ -123,6 +123,25 @@ pub(super) fn send_to(location: &str, client: Option<&str>) -> Response {
         response.headers_mut().insert(header::LOCATION, location);
     }
     response
+}
+
+/// How a browser came to the answer that sends it to a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Came {
+    /// By a form, whose address has no fragment.
+    ByForm,
+    /// By an address, a client's or whoever's, that may have had a fragment. A browser carries it along to wherever it is sent, unless
+    /// that has one of its own, if only an empty one (security.md, item 15). Where it cannot be, none is written: some clients take
+    /// any fragment for an answer of the implicit grant.
+    ByAddress,
+}
+
+/// Sends a browser to a client with its answer.
+pub(super) fn send_to_client(answer: &str, client: Option<&str>, came: Came) -> Response {
+    match came {
+        Came::ByForm => send_to(answer, client),
+        Came::ByAddress => send_to(&format!("{answer}#"), client),
+    }
 }
 
 fn name(cx: &Context) -> &'static str {

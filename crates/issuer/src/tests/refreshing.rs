@@ -72,14 +72,14 @@ async fn a_family_ends_unused_and_in_any_case(#[case] backend: Backend) {
     let unused = refresh_of(&people.by_password().await);
     let mut used = refresh_of(&people.by_password().await);
     let mut passed = Duration::ZERO;
-    let step = policy.refresh_ttl - A_SECOND;
+    let step = policy.refresh_ttl.saturating_sub(A_SECOND);
     while passed + step < policy.refresh_absolute_ttl {
         people.issuer.advance(step).await;
         passed += step;
         used = refresh_of(&people.refresh(&used).await.expect("used in time"));
     }
     assert_eq!(why(people.refresh(&unused).await), RefreshError::Expired);
-    people.issuer.advance(policy.refresh_absolute_ttl - passed).await;
+    people.issuer.advance(policy.refresh_absolute_ttl.saturating_sub(passed)).await;
     assert_eq!(why(people.refresh(&used).await), RefreshError::Expired, "however often it was used");
 }
 

@@ -67,11 +67,14 @@ pub fn with_fallbacks<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Ro
     router.method_not_allowed_fallback(method_not_allowed).fallback(not_found)
 }
 
-async fn not_found() -> Response {
+/// The answer for a path that is not there.
+pub async fn not_found() -> Response {
     plain(StatusCode::NOT_FOUND, "not_found", "There is nothing at this path.")
 }
 
-async fn method_not_allowed() -> Response {
+/// The answer to a method that a path does not take; axum adds `Allow`. [`with_fallbacks`] sets it last, in place of the one that a
+/// layer was put round: routes with a layer that answers methods itself, as CORS answers OPTIONS, set it before that layer.
+pub async fn method_not_allowed() -> Response {
     plain(
         StatusCode::METHOD_NOT_ALLOWED,
         ErrorCode::InvalidRequest.as_str(),

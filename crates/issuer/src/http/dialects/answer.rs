@@ -6,7 +6,7 @@ use serde::Serialize;
 use tessera_kit::http::error::no_store;
 use tessera_types::{ErrorCode, Failure, Scope};
 
-use super::league::System;
+use super::league::{Quirk, System};
 use crate::grants::refresh_token::RefreshError;
 use crate::grants::{ParameterError, TokenError};
 use crate::minting::Minted;
@@ -137,7 +137,9 @@ pub(super) fn told(error: &TokenError, system: &System) -> Told {
         TokenError::GrantNotAllowed(_) | TokenError::PublicClient => Told::client(),
         TokenError::GrantOff => Told::grant_type(),
         TokenError::Client(inner) if inner.code() == ErrorCode::InvalidClient => Told::client(),
-        TokenError::User(UserAuthError::Refused(user_auth::Refusal::Disabled)) if system.tells_disabled_users => {
+        TokenError::User(UserAuthError::Refused(user_auth::Refusal::Disabled))
+            if system.does(Quirk::TellsDisabledUsers) =>
+        {
             Told::credentials().hinting("Account is disabled.")
         }
         TokenError::User(UserAuthError::Refused(_)) => Told::credentials(),
@@ -167,7 +169,7 @@ pub(super) fn parameter(error: ParameterError) -> Told {
 /// Renders a refusal. The challenge is for who used the header.
 pub(super) fn refusal(told: &Told, system: &System, by_header: bool) -> Response {
     let hint = told.hint.as_deref();
-    let errors = system.numbers_errors.then(|| {
+    let errors = system.does(Quirk::NumbersErrors).then(|| {
         [Numbered {
             code: told.number.to_string(),
             status: told.status.as_u16().to_string(),

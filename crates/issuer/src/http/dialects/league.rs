@@ -1,10 +1,12 @@
 //! What the three systems share: the way a request is read, and the order in which it is refused.
 
+use std::net::IpAddr;
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use std::time::Duration;
 use tessera_kit::http::Form;
 use tessera_kit::http::error::no_store;
 use tessera_types::{ClaimsProfile, ErrorCode, Failure as _, GrantType, Scope, ScopeSet};
@@ -26,22 +28,45 @@ pub(super) struct System {
     pub(super) grants: &'static [GrantType],
     /// A scope that every token has, before all others.
     pub(super) implicit: Option<&'static str>,
-    /// What a client gets that asks for no scope: its default scopes, without this one; `None` is none at all.
-    pub(super) unasked_without: Option<&'static str>,
-    /// Whether a client that asks for no scope gets its default scopes.
-    pub(super) unasked_defaults: bool,
     /// What separates scopes in one text, the first that is there.
     pub(super) separators: &'static [char],
-    /// Whether a registered scope that is not the client's is told apart from an unknown one.
-    pub(super) denies_scopes: bool,
-    /// Whether a disabled user is told so.
-    pub(super) tells_disabled_users: bool,
-    /// Whether errors carry the library's numbers.
-    pub(super) numbers_errors: bool,
-    /// Whether a refresh ends the access token before it.
-    pub(super) retires_access: bool,
-    /// Whether plain HTTP is refused where the operator says nothing of it.
-    pub(super) requires_https: bool,
+    /// What a client gets that asks for no scope.
+    pub(super) unasked: AskedForNothing,
+    /// What else it does in its own way.
+    pub(super) quirks: &'static [Quirk],
+}
+
+/// What a client gets that asks for no scope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AskedForNothing {
+    /// None.
+    Nothing,
+    /// Its default scopes.
+    Defaults,
+    /// Its default scopes, without this one.
+    DefaultsWithout(&'static str),
+}
+
+/// What some systems do and others do not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Quirk {
+    /// A registered scope that is not the client's is told apart from an unknown one.
+    DeniesScopes,
+    /// A disabled user is told so.
+    TellsDisabledUsers,
+    /// Errors carry the library's numbers.
+    NumbersErrors,
+    /// A refresh ends the access token before it.
+    RetiresAccess,
+    /// Plain HTTP is refused where the operator says nothing of it.
+    RequiresHttps,
+}
+
+impl System {
+    /// Whether it does so.
+    pub(super) fn does(&self, quirk: Quirk) -> bool {
+        self.quirks.contains(&quirk)
+    }
 }
 
 /// A system as the operator wants it.
@@ -56,7 +81,7 @@ impl League {
     pub(super) fn of(system: &'static System, configured: &Dialect) -> Self {
         Self {
             system,
-            requires_https: configured.require_https.unwrap_or(system.requires_https),
+            requires_https: configured.require_https.unwrap_or(system.does(Quirk::RequiresHttps)),
             refresh: configured.refresh.unwrap_or(true),
         }
     }
@@ -67,10 +92,10 @@ impl League {
 
     fn terms(self) -> Terms {
         let scope = |name: &str| name.parse::<Scope>().ok();
-        let unasked = match (self.system.unasked_defaults, self.system.unasked_without) {
-            (false, _) => Unasked::Nothing,
-            (true, None) => Unasked::Defaults,
-            (true, Some(without)) => scope(without).map_or(Unasked::Nothing, Unasked::DefaultsWithout),
+        let unasked = match self.system.unasked {
+            AskedForNothing::Nothing => Unasked::Nothing,
+            AskedForNothing::Defaults => Unasked::Defaults,
+            AskedForNothing::DefaultsWithout(name) => scope(name).map_or(Unasked::Nothing, Unasked::DefaultsWithout),
         };
         Terms {
             // None of them knows a grace: the family dies with the second use.
@@ -79,7 +104,7 @@ impl League {
             implicit: self.system.implicit.and_then(scope).into_iter().collect(),
             unasked,
             refresh: self.refresh,
-            retires_access: self.system.retires_access,
+            retires_access: self.system.does(Quirk::RetiresAccess),
         }
     }
 }
@@ -106,13 +131,14 @@ async fn answer(
     league: League,
     headers: &HeaderMap,
     mut form: Form,
-    from: Option<std::net::IpAddr>,
+    from: Option<IpAddr>,
 ) -> Result<Response, Told> {
     let grant_type = form.take("grant_type").and_then(|text| text.parse().ok());
     let grant_type: GrantType = grant_type.filter(|grant| league.runs(*grant)).ok_or_else(Told::grant_type)?;
+    grants::must_be_supported(&cx.policy, grant_type).map_err(answer::parameter)?;
     let client = client(headers, &mut form, from)?;
     let scopes = scopes(&mut form, league.system)?;
-    let grant = token::grant(grant_type.as_str(), &mut form, from).map_err(answer::parameter)?;
+    let grant = token::grant(grant_type, &mut form, from).map_err(answer::parameter)?;
     let request = TokenRequest { client, grant, scopes, audience: None };
     match grants::issue_under(cx, request, &league.terms()).await {
         Ok(minted) => Ok(answer::success(&minted)),
@@ -121,7 +147,7 @@ async fn answer(
     }
 }
 
-fn client(headers: &HeaderMap, form: &mut Form, from: Option<std::net::IpAddr>) -> Result<PresentedClient, Told> {
+fn client(headers: &HeaderMap, form: &mut Form, from: Option<IpAddr>) -> Result<PresentedClient, Told> {
     client::client(headers, form, from).map_err(|error| match error {
         ClientError::Missing => Told::parameter("client_id"),
         ClientError::Twice => Told::malformed(),
@@ -162,7 +188,7 @@ fn listed(form: &mut Form, name: &str, separators: &[char]) -> Option<Vec<String
 
 /// What a client is told of a scope it does not get.
 async fn refused_scope(cx: &Context, system: &System, scope: &Scope) -> Told {
-    let known = system.denies_scopes && matches!(cx.store.scopes().find(scope).await, Ok(Some(_)));
+    let known = system.does(Quirk::DeniesScopes) && matches!(cx.store.scopes().find(scope).await, Ok(Some(_)));
     if known { Told::scope_denied(scope) } else { Told::unknown_scope(scope.as_str()) }
 }
 

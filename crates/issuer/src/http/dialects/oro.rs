@@ -3,18 +3,13 @@
 
 use tessera_types::GrantType;
 
-use super::league::System;
+use super::league::{AskedForNothing, Quirk, System};
 
 pub(super) const SYSTEM: System = System {
     path: "/oauth2-token",
     grants: &[GrantType::ClientCredentials, GrantType::Password, GrantType::RefreshToken, GrantType::AuthorizationCode],
     implicit: None,
-    unasked_without: None,
-    unasked_defaults: true,
     separators: &[' '],
-    denies_scopes: false,
-    tells_disabled_users: true,
-    numbers_errors: false,
-    retires_access: true,
-    requires_https: false,
+    unasked: AskedForNothing::Defaults,
+    quirks: &[Quirk::TellsDisabledUsers, Quirk::RetiresAccess],
 };

@@ -3,18 +3,13 @@
 
 use tessera_types::GrantType;
 
-use super::league::System;
+use super::league::{AskedForNothing, Quirk, System};
 
 pub(super) const SYSTEM: System = System {
     path: "/admin-api/access_token",
     grants: &[GrantType::ClientCredentials],
     implicit: Some("is_authenticated"),
-    unasked_without: None,
-    unasked_defaults: false,
     separators: &[',', ' '],
-    denies_scopes: true,
-    tells_disabled_users: false,
-    numbers_errors: false,
-    retires_access: false,
-    requires_https: true,
+    unasked: AskedForNothing::Nothing,
+    quirks: &[Quirk::DeniesScopes, Quirk::RequiresHttps],
 };

@@ -3,18 +3,13 @@
 
 use tessera_types::GrantType;
 
-use super::league::System;
+use super::league::{AskedForNothing, Quirk, System};
 
 pub(super) const SYSTEM: System = System {
     path: "/api/oauth/token",
     grants: &[GrantType::ClientCredentials, GrantType::Password, GrantType::RefreshToken],
     implicit: None,
-    unasked_without: Some("write"),
-    unasked_defaults: true,
     separators: &[' '],
-    denies_scopes: false,
-    tells_disabled_users: false,
-    numbers_errors: true,
-    retires_access: false,
-    requires_https: false,
+    unasked: AskedForNothing::DefaultsWithout("write"),
+    quirks: &[Quirk::NumbersErrors],
 };

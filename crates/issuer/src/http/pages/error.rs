@@ -12,7 +12,7 @@ use super::texts::{ProblemTexts, Texts};
 #[derive(Debug, Template)]
 #[template(path = "error.html")]
 pub struct ErrorView {
-    /// What is round the page. Its `here` is a page to start from, since the failed request has no place to return to.
+    /// What is round the page: [`Frame::of_once`], since the failed request has no place to return to.
     pub frame: Frame,
     /// What happened.
     pub problem: Problem,

@@ -52,7 +52,7 @@ impl Site {
 pub struct Frame {
     site: Site,
     language: Language,
-    here: String,
+    here: Option<String>,
 }
 
 impl Frame {
@@ -61,7 +61,14 @@ impl Frame {
     /// server wrote: never the caller's.
     #[must_use]
     pub fn new(site: &Site, language: Language, here: impl Into<String>) -> Self {
-        Self { site: site.clone(), language, here: here.into() }
+        Self { site: site.clone(), language, here: Some(here.into()) }
+    }
+
+    /// Round a page that cannot be shown again, such as what an error says: it has no links to the other language, which would lead
+    /// somewhere else.
+    #[must_use]
+    pub fn of_once(site: &Site, language: Language) -> Self {
+        Self { site: site.clone(), language, here: None }
     }
 
     /// The page's language.
@@ -90,14 +97,15 @@ impl Frame {
         self.site.url(assets::SCRIPT.path())
     }
 
-    /// This page in each language, and whether it is in that one now.
-    pub(super) fn links(&self) -> [(Language, String, bool); Language::ALL.len()] {
-        Language::ALL.map(|language| (language, self.in_language(language), language == self.language))
+    /// This page in each language, and whether it is in that one now; nothing where it has no place.
+    pub(super) fn links(&self) -> Option<[(Language, String, bool); Language::ALL.len()]> {
+        let here = self.here.as_deref()?;
+        Some(Language::ALL.map(|language| (language, self.in_language(here, language), language == self.language)))
     }
 
-    fn in_language(&self, language: Language) -> String {
-        let separator = if self.here.contains('?') { '&' } else { '?' };
-        format!("{}{separator}lang={}", self.site.url(&self.here), language.tag())
+    fn in_language(&self, here: &str, language: Language) -> String {
+        let separator = if here.contains('?') { '&' } else { '?' };
+        format!("{}{separator}lang={}", self.site.url(here), language.tag())
     }
 }
 
@@ -121,9 +129,11 @@ mod tests {
     #[test]
     fn a_change_of_language_keeps_the_transaction() {
         let site = Site::new("https://id.example/a");
+        let urls = |frame: &Frame| frame.links().map(|links| links.map(|(_, url, _)| url));
         let login = Frame::new(&site, Language::En, "/login?request=r1");
-        assert_eq!(login.in_language(Language::Fr), "/a/login?request=r1&lang=fr");
+        assert_eq!(urls(&login), Some(["en", "fr"].map(|lang| format!("/a/login?request=r1&lang={lang}"))));
         let account = Frame::new(&site, Language::Fr, paths::ACCOUNT);
-        assert_eq!(account.in_language(Language::En), "/a/account?lang=en");
+        assert_eq!(urls(&account), Some(["en", "fr"].map(|lang| format!("/a/account?lang={lang}"))));
+        assert_eq!(urls(&Frame::of_once(&site, Language::En)), None);
     }
 }

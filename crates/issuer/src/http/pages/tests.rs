@@ -76,7 +76,8 @@ fn account(language: Language) -> AccountView {
 }
 
 fn error(language: Language, problem: Problem) -> ErrorView {
-    ErrorView { frame: frame(language), problem, reference: Some(markup()) }
+    let frame = Frame::of_once(&Site::new("https://id.example/base"), language);
+    ErrorView { frame, problem, reference: Some(markup()) }
 }
 
 fn assert_inert(page: &str) {
@@ -169,6 +170,12 @@ fn a_login_without_a_client_belongs_to_no_transaction() {
     let view = LoginView { client: None, request: None, ..login(Language::En, None) };
     let page = view.render().expect("a page");
     assert!(!page.contains("name=\"request\""), "{page}");
+}
+
+#[test]
+fn an_error_page_offers_no_other_language_since_it_cannot_be_asked_for_again() {
+    let page = error(Language::Fr, Problem::Expired).render().expect("a page");
+    assert!(!page.contains("hreflang") && !page.contains("<footer"), "{page}");
 }
 
 #[test]

@@ -132,7 +132,7 @@ pub(super) const TEXTS: Texts = Texts {
         internal: ProblemTexts {
             title: "Something went wrong on our side",
             message: "It is not your fault, and we have made a note of it.",
-            what_to_do: "Try again in a moment. If it happens again, tell us the reference below.",
+            what_to_do: "Try again in a moment. If it happens again, tell the people who run this site what you did, and when.",
         },
     },
 };

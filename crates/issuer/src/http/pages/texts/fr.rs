@@ -134,7 +134,7 @@ pub(super) const TEXTS: Texts = Texts {
         internal: ProblemTexts {
             title: "Une erreur s’est produite de notre côté",
             message: "Vous n’y êtes pour rien, et nous en avons pris note.",
-            what_to_do: "Réessayez dans un instant. Si cela se reproduit, donnez-nous la référence ci-dessous.",
+            what_to_do: "Réessayez dans un instant. Si cela se reproduit, dites aux responsables de ce site ce que vous faisiez, et quand.",
         },
     },
 };

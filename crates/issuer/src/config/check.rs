@@ -1,0 +1,265 @@
+//! Whether the configuration is within its bounds, and what follows from it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use tessera_kit::config::{ConfigError, ConfigErrors};
+use tessera_types::{Algorithm, Audience};
+
+use super::Config;
+
+/// What the configuration says, checked. It holds the database's password, and so has no `Debug`.
+#[derive(Clone)]
+pub struct Checked {
+    /// See [`Config::issuer_url`].
+    pub issuer_url: String,
+    /// The issuer's URL as an audience.
+    pub issuer_audience: Audience,
+    /// See [`Introspection::audience`].
+    pub introspection_audience: Audience,
+    /// See [`Introspection::endpoint`].
+    pub introspection_endpoint: Option<String>,
+    /// See [`Tokens::default_audience`].
+    pub default_audience: Audience,
+    /// See [`Proxy::trusted_cidrs`].
+    pub trusted_proxies: Vec<IpNet>,
+    /// See [`Tokens::signing_alg`].
+    pub signing_alg: Algorithm,
+    /// See [`Database::url`].
+    pub database_url: String,
+    /// See [`Secrets::kek_file`].
+    pub kek_file: PathBuf,
+    /// Whether the key-encryption key may be made where it is missing: only at its default place.
+    pub make_kek: bool,
+}
+
+impl Config {
+    /// Checks what the types alone do not.
+    ///
+    /// # Errors
+    /// Every value that is out of bounds.
+    pub fn check(&self) -> Result<Checked, ConfigErrors> {
+        let mut wrong = Mistakes::default();
+        wrong.unless(
+            is_issuer_url(&self.issuer_url),
+            "issuer_url",
+            "an http or https URL with a host, without query, fragment and a slash at its end",
+        );
+        self.check_spans(&mut wrong);
+        self.check_counts(&mut wrong);
+        wrong.unless(
+            self.cors.origins.iter().all(|origin| is_origin(origin)),
+            "cors.origins",
+            "origins as browsers send them, for instance https://app.example.com; no path, no *, no null",
+        );
+        let endpoint = Some(self.introspection.endpoint.clone()).filter(|url| !url.is_empty());
+        wrong.unless(
+            endpoint.as_ref().is_none_or(|url| url.starts_with("http://") || url.starts_with("https://")),
+            "introspection.endpoint",
+            "an http or https URL, for instance https://introspect.example.com/oauth2/introspect",
+        );
+        let networks: Option<Vec<IpNet>> = self.proxy.trusted_cidrs.iter().map(|text| network(text)).collect();
+        wrong.unless(networks.is_some(), "proxy.trusted_cidrs", "networks such as 10.0.0.0/8, or addresses");
+        let signing_alg: Option<Algorithm> = self.tokens.signing_alg.parse().ok();
+        wrong.unless(signing_alg.is_some(), "tokens.signing_alg", "RS256, ES256 or EdDSA");
+        let issuer = wrong.audience(&self.issuer_url, "issuer_url");
+        let introspection = wrong.audience(&self.introspection.audience, "introspection.audience");
+        let default = wrong.audience(&self.tokens.default_audience, "tokens.default_audience");
+        match (issuer, introspection, default, signing_alg, networks) {
+            (Some(issuer), Some(introspection), Some(default), Some(signing_alg), Some(networks))
+                if wrong.0.is_empty() =>
+            {
+                Ok(Checked {
+                    issuer_url: self.issuer_url.clone(),
+                    issuer_audience: issuer,
+                    introspection_audience: introspection,
+                    introspection_endpoint: endpoint,
+                    default_audience: default,
+                    trusted_proxies: networks,
+                    signing_alg,
+                    database_url: self.database_url(),
+                    make_kek: self.secrets.kek_file.as_os_str().is_empty(),
+                    kek_file: self.kek_file(),
+                })
+            }
+            _ => Err(ConfigErrors(wrong.0)),
+        }
+    }
+
+    fn check_spans(&self, wrong: &mut Mistakes) {
+        const SECOND: Duration = Duration::from_secs(1);
+        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+        let (tokens, sessions) = (&self.tokens, &self.sessions);
+        let spans = [
+            ("tokens.access_ttl", tokens.access_ttl, SECOND..=DAY, "1s to 24h"),
+            ("tokens.code_ttl", tokens.code_ttl, SECOND..=60 * SECOND, "1s to 60s"),
+            ("tokens.refresh_ttl", tokens.refresh_ttl, 60 * SECOND..=400 * DAY, "1m to 400d"),
+            (
+                "tokens.refresh_absolute_ttl",
+                tokens.refresh_absolute_ttl,
+                tokens.refresh_ttl..=3660 * DAY,
+                "refresh_ttl to 3660d",
+            ),
+            ("tokens.refresh_reuse_grace", tokens.refresh_reuse_grace, Duration::ZERO..=60 * SECOND, "0s to 60s"),
+            ("sessions.ttl", sessions.ttl, 60 * SECOND..=400 * DAY, "1m to 400d"),
+            ("sessions.absolute_ttl", sessions.absolute_ttl, sessions.ttl..=400 * DAY, "ttl to 400d"),
+            (
+                "sync.confirm_within",
+                self.sync.confirm_within,
+                Duration::from_nanos(1)..=300 * SECOND,
+                "more than 0s, at most 5m",
+            ),
+            ("cleanup.interval", self.cleanup.interval, SECOND..=3600 * SECOND, "1s to 1h"),
+        ];
+        for (key, value, bounds, message) in spans {
+            wrong.unless(bounds.contains(&value), key, message);
+        }
+    }
+
+    fn check_counts(&self, wrong: &mut Mistakes) {
+        let at_once = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        let counts = [
+            ("database.max_connections", u64::from(self.database.max_connections), 1..=1000, "1 to 1000"),
+            ("limits.password_checks", at_once(self.limits.password_checks), 0..=1024, "0 to 1024"),
+            ("limits.login_checks", at_once(self.limits.login_checks), 0..=1024, "0 to 1024"),
+            ("cleanup.batch", self.cleanup.batch, 1..=10_000, "1 to 10000"),
+            ("cleanup.keep_log", self.cleanup.keep_log, 1000..=1_000_000_000, "1000 to 1000000000"),
+        ];
+        for (key, value, bounds, message) in counts {
+            wrong.unless(bounds.contains(&value), key, message);
+        }
+    }
+
+    fn database_url(&self) -> String {
+        if self.database.url.is_empty() {
+            format!("sqlite://{}?mode=rwc", self.data_dir.join("tessera.db").display())
+        } else {
+            self.database.url.clone()
+        }
+    }
+
+    fn kek_file(&self) -> PathBuf {
+        if self.secrets.kek_file.as_os_str().is_empty() {
+            self.data_dir.join("kek")
+        } else {
+            self.secrets.kek_file.clone()
+        }
+    }
+}
+
+/// What is wrong so far.
+#[derive(Default)]
+struct Mistakes(Vec<ConfigError>);
+
+impl Mistakes {
+    fn unless(&mut self, right: bool, key: &str, message: &str) {
+        if !right {
+            let origin = "configuration".to_owned();
+            self.0.push(ConfigError { origin, key: key.to_owned(), message: message.to_owned() });
+        }
+    }
+
+    fn audience(&mut self, text: &str, key: &str) -> Option<Audience> {
+        match text.parse() {
+            Ok(audience) => Some(audience),
+            Err(error) => {
+                let error: tessera_types::audience::InvalidAudience = error;
+                self.unless(false, key, &error.to_string());
+                None
+            }
+        }
+    }
+}
+
+/// A network, or an address alone.
+fn network(text: &str) -> Option<IpNet> {
+    text.parse().ok().or_else(|| text.parse::<std::net::IpAddr>().ok().map(IpNet::from))
+}
+
+/// An origin in the form browsers send (RFC 6454 section 6.2): scheme, host and port in lower case, and nothing after.
+fn is_origin(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    rest.is_some_and(|rest| {
+        let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.:[]".contains(&b);
+        !rest.is_empty() && rest.bytes().all(good)
+    })
+}
+
+/// RFC 8414 section 2: a URL without query and fragment. Plain http is for loopback and for what stands behind a proxy.
+fn is_issuer_url(url: &str) -> bool {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    rest.is_some_and(|rest| {
+        let host = rest.split('/').next().unwrap_or_default();
+        !host.is_empty() && !host.contains('@') && !url.contains(['?', '#', ' ']) && !url.ends_with('/')
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Cleanup, Config, DEFAULT_ISSUER_URL};
+
+    #[test]
+    fn the_defaults_are_valid() {
+        let checked = Config::default().check().expect("valid");
+        assert_eq!(checked.issuer_audience.as_str(), DEFAULT_ISSUER_URL);
+        assert!(checked.make_kek);
+    }
+
+    #[test]
+    fn debug_shows_no_password() {
+        let mut config = Config::default();
+        config.database.url = "postgres://tessera:hunter2@db.example/tessera".to_owned();
+        assert!(!format!("{config:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn every_mistake_is_told_at_once() {
+        let mut config = Config { issuer_url: "https://a.example/?x".to_owned(), ..Config::default() };
+        config.tokens.access_ttl = Duration::ZERO;
+        config.tokens.signing_alg = "HS256".to_owned();
+        config.introspection.audience = "two words".to_owned();
+        config.limits.login_checks = 1025;
+        config.cleanup = Cleanup { interval: Duration::from_millis(10), batch: 0, keep_log: 999 };
+        let errors = config.check().err().expect("eight mistakes");
+        let keys: Vec<&str> = errors.0.iter().map(|error| error.key.as_str()).collect();
+        assert_eq!(
+            keys,
+            [
+                "issuer_url",
+                "tokens.access_ttl",
+                "limits.login_checks",
+                "cleanup.interval",
+                "cleanup.batch",
+                "cleanup.keep_log",
+                "tokens.signing_alg",
+                "introspection.audience",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_origin_is_scheme_host_and_port() {
+        for good in ["https://app.example", "http://127.0.0.1:3000", "https://[::1]:8443"] {
+            assert!(is_origin(good), "{good}");
+        }
+        for bad in
+            ["", "*", "null", "app.example", "https://", "https://a.example/", "https://A.example", "https://*.a"]
+        {
+            assert!(!is_origin(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_issuer_url_has_a_host_and_nothing_after_its_path() {
+        for good in ["https://id.example.com", "http://127.0.0.1:6400", "https://example.com/auth"] {
+            assert!(is_issuer_url(good), "{good}");
+        }
+        for bad in
+            ["", "id.example.com", "ftp://a", "https://", "https:///x", "https://a/", "https://a?b", "https://u@a"]
+        {
+            assert!(!is_issuer_url(bad), "{bad}");
+        }
+    }
+}
