@@ -39,7 +39,7 @@ async fn start() -> Result<Shared> {
 }
 
 /// Sees to it that a world in a static ends with this process. What is returned must be kept as long as the world.
-pub(crate) fn keep(world: &World) -> Result<ChildStdin> {
+pub fn keep(world: &World) -> Result<ChildStdin> {
     let pids = [world.pair.issuer.pid(), world.pair.introspector.pid()].map(|pid| pid.to_string());
     let mut keeper = Command::new("/bin/sh")
         .args(["-c", KEEPER, "keeper"])

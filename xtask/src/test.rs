@@ -72,6 +72,10 @@ impl Tools {
                 .left_out
                 .push("the calls README shows with grpcurl: there is neither grpcurl nor a Go to build it"),
         }
+        match tools::curl(workspace)? {
+            Some(program) => tools.has("curl", "TEST_TESSERA_CURL", program),
+            None => tools.left_out.push("a shop's request with curl: there is none (Debian: apt-get install curl)"),
+        }
         tools.find_client_libraries(workspace)?;
         tools.find_browser(workspace)?;
         tools.report();

@@ -66,6 +66,14 @@ pub(crate) fn grpcurl(workspace: &Workspace) -> Result<Option<PathBuf>> {
     or_left_out("grpcurl cannot be built", go_install(workspace, GRPCURL).map(|()| ours))
 }
 
+/// A curl, if there is one.
+pub(crate) fn curl(workspace: &Workspace) -> Result<Option<PathBuf>> {
+    if find("curl").is_none() && is_ci() {
+        apt_install(workspace, &["curl"])?;
+    }
+    Ok(find("curl"))
+}
+
 /// The cargo-deny of the right version, built if it is not there yet.
 pub(crate) fn cargo_deny(workspace: &Workspace) -> Result<PathBuf> {
     let program = workspace.tools().join("bin/cargo-deny");

@@ -6,6 +6,7 @@ mod clients;
 mod codes;
 mod failures;
 mod housekeeping;
+mod keys;
 mod people;
 mod refreshing;
 mod revocation;

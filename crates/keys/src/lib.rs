@@ -11,6 +11,7 @@
 //! - [`mac`]: keyed hashes, under keys derived from that key.
 //! - [`json`]: JSON objects in which no member stands twice.
 
+mod certificate;
 pub mod json;
 pub mod jws;
 pub mod mac;

@@ -119,15 +119,19 @@ impl PublicKey {
     /// The key as a JWK, with `use`, `alg` and `kid`.
     #[must_use]
     pub fn to_jwk(&self) -> String {
-        Value::Object(self.members()).to_string()
+        self.to_jwk_with(None)
     }
 
-    fn members(&self) -> Map<String, Value> {
+    /// As [`to_jwk`](Self::to_jwk), with a certificate of the key, in base64.
+    pub(crate) fn to_jwk_with(&self, certificate: Option<String>) -> String {
         let mut members = self.numbers.required_members();
         for (name, value) in [("use", "sig"), ("alg", self.algorithm.as_str()), ("kid", self.id.as_str())] {
             members.insert(name.to_owned(), value.into());
         }
-        members
+        if let Some(certificate) = certificate {
+            members.insert("x5c".to_owned(), vec![certificate].into());
+        }
+        Value::Object(members).to_string()
     }
 
     /// Verifies a signature over bytes.
@@ -247,7 +251,7 @@ fn repeats(jwk: &Map<String, Value>, member: &str, expected: &str) -> Result<(),
 /// object is left out: a key set is no place for surprises.
 #[must_use]
 pub fn jwks<'a>(jwks: impl IntoIterator<Item = &'a str>) -> String {
-    const PUBLISHED: &[&str] = &["kty", "use", "alg", "kid", "n", "e", "crv", "x", "y"];
+    const PUBLISHED: &[&str] = &["kty", "use", "alg", "kid", "n", "e", "crv", "x", "y", "x5c"];
     let keys: Vec<Value> = jwks
         .into_iter()
         .filter_map(|jwk| json::object(jwk.as_bytes()).ok())

@@ -2,15 +2,18 @@
 
 use std::fmt;
 
-use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
+use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair,
 };
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use tessera_types::{Algorithm, KeyId, Randomness};
 use zeroize::Zeroizing;
 
+use crate::certificate;
 use crate::public::PublicKey;
 use crate::sealed::{Kek, SealError};
 
@@ -108,10 +111,19 @@ impl SigningKey {
         &self.public
     }
 
-    /// The half that is published, as a JWK.
+    /// The half that is published, as a JWK. An RSA key's has `x5c` with its certificate, always the same (RFC 7517 section 4.7).
     #[must_use]
     pub fn public_jwk(&self) -> String {
-        self.public.to_jwk()
+        let certificate = self.certificate();
+        self.public.to_jwk_with(certificate.map(|der| STANDARD.encode(der)))
+    }
+
+    fn certificate(&self) -> Option<Vec<u8>> {
+        let Pair::Rsa(pair) = &self.pair else { return None };
+        let public: PublicKeyX509Der<'_> = pair.public_key().as_der().ok()?;
+        let unsigned = certificate::unsigned(self.key_id(), public.as_ref());
+        let signature = self.sign(&unsigned).ok()?;
+        Some(certificate::signed(&unsigned, &signature))
     }
 
     /// Signs bytes. ES256 signatures are r and s of 32 bytes each (RFC 7518 section 3.4).

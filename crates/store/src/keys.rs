@@ -92,6 +92,18 @@ impl<'a> KeyWrites<'a> {
         Ok(())
     }
 
+    /// Puts another JWK of a key in the place of the one that was published.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] where the key is not there.
+    pub async fn set_public_jwk(&self, key: &KeyId, public_jwk: &str) -> Result<(), StoreError> {
+        let update = signing_key::Entity::update_many()
+            .set(signing_key::ActiveModel { public_jwk: Set(public_jwk.to_owned()), ..Default::default() })
+            .filter(signing_key::Column::KeyId.eq(key.as_str()));
+        let result = update.exec(self.transaction.inner()).await.map_err(|error| self.transaction.fail(error))?;
+        if result.rows_affected == 1 { Ok(()) } else { Err(StoreError::Conflict) }
+    }
+
     /// Moves a key from one state to another.
     ///
     /// # Errors

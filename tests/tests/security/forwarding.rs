@@ -73,7 +73,7 @@ async fn the_key_set_has_the_signing_key_and_nothing_private() -> Result<()> {
     assert!(keys.iter().any(|key| key["kid"] == header["kid"] && key["alg"] == header["alg"]), "{set}");
     for key in keys {
         let members: Vec<&String> = key.as_object().into_iter().flat_map(|key| key.keys()).collect();
-        assert_eq!(members, ["alg", "e", "kid", "kty", "n", "use"], "{key}");
+        assert_eq!(members, ["alg", "e", "kid", "kty", "n", "use", "x5c"], "{key}");
     }
     Ok(())
 }

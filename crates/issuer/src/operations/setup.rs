@@ -87,12 +87,14 @@ impl Setup<'_> {
         let records = tx.keys().list().await?;
         let of = |state| records.iter().filter(move |record| record.state == state);
         let keys = match of(KeyState::Active).next() {
-            Some(active) if active.algorithm == algorithm => SigningKeys { signer: open(kek, active)?, next: None },
+            Some(active) if active.algorithm == algorithm => {
+                SigningKeys { signer: reopened(&mut tx, kek, active).await?, next: None }
+            }
             Some(active) => {
-                let signer = open(kek, active)?;
+                let signer = reopened(&mut tx, kek, active).await?;
                 let waiting = of(KeyState::Next).find(|record| record.algorithm == algorithm);
                 let next = match waiting {
-                    Some(record) => open(kek, record)?,
+                    Some(record) => reopened(&mut tx, kek, record).await?,
                     None => self.new_key(&mut tx, kek, algorithm, KeyState::Next).await?,
                 };
                 SigningKeys { signer, next: Some(next) }
@@ -126,6 +128,17 @@ impl Setup<'_> {
         tracing::info!(key_id = %record.key, %algorithm, %state, "signing key made");
         Ok(key)
     }
+}
+
+/// Opens a key. One that was published before it had a certificate is published with it.
+async fn reopened(tx: &mut Transaction, kek: &Kek, record: &SigningKeyRecord) -> Result<SigningKey, SetupError> {
+    let key = open(kek, record)?;
+    let public_jwk = key.public_jwk();
+    if public_jwk != record.public_jwk {
+        tx.keys().set_public_jwk(&record.key, &public_jwk).await?;
+        tx.record(fact(&SigningKeyRecord { public_jwk, ..record.clone() }, record.state));
+    }
+    Ok(key)
 }
 
 fn open(kek: &Kek, record: &SigningKeyRecord) -> Result<SigningKey, SetupError> {

@@ -115,7 +115,7 @@ fn the_key_set_lists_public_members_only() {
         assert_eq!(jwk["alg"], key.algorithm().as_str());
         assert_eq!(jwk["kid"], key.key_id().as_str());
         for name in jwk.as_object().expect("an object").keys() {
-            assert!(["kty", "use", "alg", "kid", "n", "e", "crv", "x", "y"].contains(&name.as_str()), "{name}");
+            assert!(["kty", "use", "alg", "kid", "n", "e", "crv", "x", "y", "x5c"].contains(&name.as_str()), "{name}");
         }
     }
     assert_eq!(jwks([]), r#"{"keys":[]}"#);

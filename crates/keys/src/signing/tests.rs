@@ -71,3 +71,27 @@ fn debug_shows_no_private_part() {
 fn generate() -> SigningKey {
     SigningKey::generate(Algorithm::EdDsa).expect("a key")
 }
+
+#[test]
+fn an_rsa_key_has_one_certificate_and_keeps_its_identifier() {
+    let key = SigningKey::generate(Algorithm::Rs256).expect("a key");
+    let jwk: serde_json::Value = serde_json::from_str(&key.public_jwk()).expect("JSON");
+    let certificate = jwk["x5c"][0].as_str().expect("a text");
+    let der = STANDARD.decode(certificate).expect("base64, not base64url (RFC 7517 section 4.7)");
+    let again = SigningKey::from_pkcs8(Algorithm::Rs256, &key.to_pkcs8().expect("DER")).expect("the key");
+    assert_eq!(again.public_jwk(), key.public_jwk(), "made anew it is the same");
+    let read = PublicKey::from_jwk(Algorithm::Rs256, &key.public_jwk()).expect("a key");
+    assert_eq!((read.key_id(), &read), (key.key_id(), key.public()));
+    // The last 256 bytes are its own signature over what comes before them, without the outermost header and the algorithm.
+    let (before, signature) = der.split_at(der.len() - 256);
+    let length = usize::from(u16::from_be_bytes([before[6], before[7]])) + 4;
+    assert_eq!(key.public().verify(&before[4..4 + length], signature), Ok(()));
+}
+
+#[test]
+fn only_rsa_keys_have_certificates() {
+    for algorithm in [Algorithm::Es256, Algorithm::EdDsa] {
+        let key = SigningKey::generate(algorithm).expect("a key");
+        assert_eq!(key.public_jwk(), key.public().to_jwk());
+    }
+}

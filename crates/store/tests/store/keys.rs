@@ -6,6 +6,7 @@ use crate::harness::{Fixture, key, on_both};
 on_both!(ready:
     a_key_reads_back_as_written,
     a_key_moves_only_from_the_state_it_is_in,
+    what_is_published_of_a_key_may_be_written_anew,
     of_two_first_starts_one_makes_the_key,
 );
 
@@ -28,6 +29,20 @@ async fn a_key_moves_only_from_the_state_it_is_in(f: Fixture) {
     assert!(matches!(again, Err(StoreError::Conflict)), "{again:?}");
     tx.commit().await.expect("commits");
     assert_eq!(f.db.keys().list().await.expect("lists"), [key("k", KeyState::Active)]);
+}
+
+async fn what_is_published_of_a_key_may_be_written_anew(f: Fixture) {
+    let (id, other) = (key("k", KeyState::Next).key, key("other", KeyState::Next));
+    let tx = f.db.begin().await.expect("begins");
+    tx.keys().insert(&key("k", KeyState::Next)).await.expect("inserts");
+    tx.keys().insert(&other).await.expect("inserts");
+    tx.keys().set_public_jwk(&id, "{}").await.expect("writes");
+    let nobodys = tx.keys().set_public_jwk(&key("none", KeyState::Next).key, "{}").await;
+    assert!(matches!(nobodys, Err(StoreError::Conflict)), "{nobodys:?}");
+    tx.commit().await.expect("commits");
+    let published = |key: Option<tessera_store::SigningKeyRecord>| key.expect("a key").public_jwk;
+    assert_eq!(published(f.db.keys().find(&id).await.expect("finds")), "{}");
+    assert_eq!(published(f.db.keys().find(&other.key).await.expect("finds")), other.public_jwk);
 }
 
 /// What an issuer does at its first start: two at once must not make two active keys.

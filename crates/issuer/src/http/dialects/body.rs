@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, Request, header};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use tessera_kit::http::{Form, FormError, MultipartError, RawBody, RequestError, multipart};
 use tessera_types::{ErrorCode, Failure};
+use zeroize::Zeroizing;
 
 /// The parameters that may be lists.
 const LISTS: &[&str] = &["scope[]", "scopes[]"];
@@ -56,7 +57,7 @@ pub(super) async fn read(request: Request<Body>) -> Result<(HeaderMap, Form), Bo
     let content_type = content_type(&headers).ok_or(RequestError::ContentType)?;
     let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let form = match media_type.as_str() {
-        "application/json" => json(&body)?,
+        "application/json" => json(&spaced(&body))?,
         "multipart/form-data" => multipart::parse(&content_type, &body, LISTS)?,
         "application/x-www-form-urlencoded" => Form::parse_with(&body, LISTS).map_err(RequestError::from)?,
         _ => return Err(RequestError::ContentType.into()),
@@ -71,6 +72,23 @@ fn content_type(headers: &HeaderMap) -> Option<String> {
     let encoded =
         headers.get(header::CONTENT_ENCODING).is_some_and(|e| !e.as_bytes().eq_ignore_ascii_case(b"identity"));
     if encoded { None } else { only.to_str().ok().map(str::to_owned) }
+}
+
+/// Shopware's documentation prints its requests with no-break spaces (U+00A0), and who copies one sends them. Between JSON's tokens they
+/// are as good as two spaces; within texts they stay.
+fn spaced(body: &[u8]) -> Zeroizing<Vec<u8>> {
+    let mut body = Zeroizing::new(body.to_vec());
+    let (mut in_text, mut escaped) = (false, false);
+    for at in 0..body.len() {
+        match body[at] {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            0xC2 if !in_text && body.get(at + 1) == Some(&0xA0) => body[at..at + 2].fill(b' '),
+            _ => {}
+        }
+    }
+    body
 }
 
 fn json(body: &[u8]) -> Result<Form, BodyError> {
@@ -166,6 +184,13 @@ mod tests {
         assert_eq!(form.value("grant_type"), Some("password"));
         assert_eq!(form.values("scopes[]").collect::<Vec<_>>(), ["write", "read"]);
         assert_eq!(form.value("x"), None);
+    }
+
+    #[test]
+    fn no_break_spaces_between_tokens_are_spaces_and_within_texts_they_stay() {
+        let body = spaced("{\u{a0}\u{a0} \"a\":\u{a0}\"x\\\"\u{a0}y\"}\u{a0}".as_bytes());
+        assert_eq!(json(&body).expect("an object").value("a"), Some("x\"\u{a0}y"));
+        assert_eq!(**spaced(b"{\xC2"), *b"{\xC2");
     }
 
     #[test]
