@@ -21,6 +21,7 @@ use self::answer::Answer;
 use super::clients::is_usable;
 use super::sessions;
 use crate::context::Context;
+use crate::grants::users::may_have;
 use crate::standing::{self, Owners};
 
 /// How long a person may take to decide.
@@ -97,10 +98,9 @@ pub async fn decide(cx: &Context, token: &RequestToken, decider: &Decider, allow
         if !allow {
             take(cx, token).await?;
             tracing::info!(client_id = %pending.client.id, user_id = %user.id, "access denied by the user");
-            return Ok(Answer::denied(cx, &pending.request));
+            return Ok(Answer::denied(cx, &pending));
         }
-        let still_may = pending.request.scopes.is_subset(&pending.client.scopes);
-        if !still_may {
+        if !may_have(&pending.client, &pending.request.scopes) {
             return Err(DecideError::Gone);
         }
         let owners = Owners { client: Some(&pending.client.id), user: user.id };
