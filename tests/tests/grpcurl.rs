@@ -112,6 +112,7 @@ async fn every_service_and_its_messages_are_listed_and_described() -> Result<()>
         "tessera.admin.v1.OrganizationService",
         "tessera.admin.v1.ScopeService",
         "tessera.admin.v1.UserService",
+        "tessera.oauth.v1.AuthorizationService",
         "tessera.oauth.v1.TokenService",
         "tessera.sync.v1.SyncService",
     ];

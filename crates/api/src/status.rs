@@ -69,6 +69,7 @@ mod tests {
         InvalidScope: invalid_scope · InvalidArgument · 400
         InvalidTarget: invalid_target · InvalidArgument · 400
         UnsupportedGrantType: unsupported_grant_type · InvalidArgument · 400
+        UnsupportedResponseType: unsupported_response_type · InvalidArgument · 400
         InvalidClient: invalid_client · Unauthenticated · 401
         InvalidGrant: invalid_grant · FailedPrecondition · 400
         UnauthorizedClient: unauthorized_client · PermissionDenied · 400

@@ -115,6 +115,9 @@ pub struct Sessions {
     /// How long a session lives, however often it is used: `ttl` to 400 days.
     #[serde(with = "tessera_kit::config::duration")]
     pub absolute_ttl: Duration,
+    /// Whether consent is remembered for public clients whose redirect URI is not of the scheme https, too: any program on the user's
+    /// machine can call itself such a client (RFC 8252 section 8.6).
+    pub remember_native_consent: bool,
 }
 
 /// `[introspection]`.
@@ -228,7 +231,7 @@ impl Default for Tokens {
 
 impl Default for Sessions {
     fn default() -> Self {
-        Self { ttl: 7 * DAY, absolute_ttl: 30 * DAY }
+        Self { ttl: 7 * DAY, absolute_ttl: 30 * DAY, remember_native_consent: true }
     }
 }
 

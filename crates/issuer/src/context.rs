@@ -92,6 +92,8 @@ pub struct Policy {
     pub session_ttl: Duration,
     /// How long a session lives, however often it is used.
     pub session_absolute_ttl: Duration,
+    /// Whether consent is remembered for public clients whose answers go to a program on the user's machine.
+    pub remember_native_consent: bool,
     /// The networks whose proxies are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// How long a revocation waits for introspectors before it is reported as unconfirmed.

@@ -249,6 +249,7 @@ fn policy(config: &Config, checked: &Checked) -> Policy {
         refresh_reuse_grace: config.tokens.refresh_reuse_grace,
         session_ttl: config.sessions.ttl,
         session_absolute_ttl: config.sessions.absolute_ttl,
+        remember_native_consent: config.sessions.remember_native_consent,
         trusted_proxies: checked.trusted_proxies.clone(),
         confirm_within: config.sync.confirm_within,
     }

@@ -4,6 +4,7 @@ mod applications;
 mod authentication;
 mod clients;
 mod codes;
+mod decisions;
 mod failures;
 mod housekeeping;
 mod keys;

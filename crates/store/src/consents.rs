@@ -2,8 +2,10 @@
 
 use std::ops::Deref;
 
-use sea_orm::sea_query::OnConflict;
-use sea_orm::{ColumnTrait as _, DatabaseExecutor, EntityTrait as _, QueryFilter as _, QueryOrder as _};
+use sea_orm::sea_query::{LockType, OnConflict};
+use sea_orm::{
+    ColumnTrait as _, DatabaseExecutor, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+};
 use tessera_types::{ClientId, ScopeSet, Timestamp, UserId};
 
 use crate::entities::consent;
@@ -67,6 +69,14 @@ impl<'a> Deref for ConsentWrites<'a> {
 impl<'a> ConsentWrites<'a> {
     pub(crate) fn new(transaction: &'a Transaction) -> Self {
         Self { reads: Consents::new(transaction.inner().into()), transaction }
+    }
+
+    /// What a user allowed a client. It stays so until this transaction ends; where there is nothing, it may still come.
+    pub async fn find_locked(&self, user: UserId, client: &ClientId) -> Result<Option<Consent>, StoreError> {
+        // SQLite has one writer, and its statements know no lock.
+        let query = consent::Entity::find_by_id((user.to_string(), client.to_string())).lock(LockType::Update);
+        let row = query.one(self.transaction.inner()).await.map_err(|error| self.transaction.fail(error))?;
+        row.map(Consent::try_from).transpose()
     }
 
     /// Keeps what a user allows a client now, in the place of what they allowed it before.

@@ -11,9 +11,16 @@ use tonic::Code;
 /// More failures than are forgiven.
 const TOO_MANY: usize = 40;
 
+/// Where enough is enough already: on a busy machine one guess may have been forgiven meanwhile.
+const AT_ONCE: usize = 4;
+
 /// Guesses until somebody has had enough; what was said then. Each guess claims to come from elsewhere.
 async fn guess(at: SocketAddr, path: &str, id: &str) -> Result<Answer> {
-    for attempt in 0..TOO_MANY {
+    guess_within(at, path, id, TOO_MANY).await
+}
+
+async fn guess_within(at: SocketAddr, path: &str, id: &str, guesses: usize) -> Result<Answer> {
+    for attempt in 0..guesses {
         let wrong = Client { id: id.to_owned(), secret: format!("guess {attempt}") };
         let from = format!("192.0.2.{attempt}");
         let forwarded = format!("for={from}");
@@ -30,7 +37,7 @@ async fn guess(at: SocketAddr, path: &str, id: &str) -> Result<Answer> {
             return Ok(answer);
         }
     }
-    anyhow::bail!("{TOO_MANY} guesses and nobody minds")
+    anyhow::bail!("{guesses} guesses and nobody minds")
 }
 
 fn assert_throttled(answer: &Answer, case: &str) -> Result<()> {
@@ -53,8 +60,7 @@ async fn failures_are_throttled_and_lock_nobody_out() -> Result<()> {
     assert_throttled(&unknown, "a client there is not")?;
     assert_eq!(known.body, unknown.body);
     for path in ["/oauth2/revoke", "/oauth2/introspect"] {
-        let wrong = Client { secret: "another guess".to_owned(), ..victim.clone() };
-        let answer = post(issuer, path, Some(&wrong), &[("token", "garbage")]).await?;
+        let answer = guess_within(issuer, path, "victim", AT_ONCE).await?;
         assert_throttled(&answer, "there is one count for all endpoints")?;
     }
     let fields = [("grant_type", "client_credentials")];

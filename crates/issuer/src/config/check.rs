@@ -229,8 +229,8 @@ mod tests {
             [
                 "issuer_url",
                 "tokens.access_ttl",
-                "limits.login_checks",
                 "cleanup.interval",
+                "limits.login_checks",
                 "cleanup.batch",
                 "cleanup.keep_log",
                 "tokens.signing_alg",

@@ -5,10 +5,10 @@
 //! URI and challenge must match, and a verifier without a challenge is refused, RFC 9700 section 4.8.2); a code that outlives
 //! password, consent or client (`rev`). A redemption that gets something wrong revokes nothing: anybody could send it.
 
-use tessera_store::AuthorizationCodeRecord;
+use tessera_store::{AuthorizationCodeRecord, StoreError};
 use tessera_types::{AuthorizationCode, CodeVerifier, ErrorCode, Failure, GrantType};
 
-use super::users::{Beginning, narrow_granted};
+use super::users::{Beginning, Prepared, narrow_granted};
 use super::{Asked, TokenError, Turn, may_use};
 use crate::client_auth::AuthenticatedClient;
 use crate::context::Context;
@@ -113,7 +113,7 @@ pub async fn execute(
     check_verifier(&record, redemption.verifier.as_deref())?;
     // From here on the presenter is who the code was made for: what is wrong now is misuse or lateness.
     if record.redeemed.is_some() {
-        return Err(replayed(cx, &record).await.into());
+        return Err(replayed(cx, &record).await);
     }
     if record.expires <= cx.clock.now() {
         return Err(CodeError::Expired.into());
@@ -125,20 +125,43 @@ pub async fn execute(
     let user = cx.store.users().find(record.user).await?.filter(|user| user.enabled);
     let user = user.ok_or(CodeError::Revoked)?;
     let scopes = narrow_granted(&record.scopes, asked.scopes)?;
-    let audience = super::choose_audience(cx, client, asked.audience.or(record.audience.as_ref()))?;
+    let audience = match (&record.audience, asked.audience) {
+        // What was granted, and nothing else (RFC 8707 section 2.2).
+        (Some(granted), Some(asked)) if granted != asked => return Err(TokenError::AudienceNotAllowed),
+        (granted, asked) => super::choose_audience(cx, client, asked.or(granted.as_ref()))?,
+    };
     let beginning = Beginning { client, user: &user, scopes, audience, rev: authenticated.rev, asked };
     if beginning.overtaken(cx) {
         return Ok(Turn::Again);
     }
     let prepared = beginning.prepare_as(cx, record.grant)?;
-    let tx = cx.store.begin().await?;
-    if !tx.authorizations().redeem(record.code, cx.clock.now()).await? {
-        tx.rollback().await?;
-        return Err(replayed(cx, &record).await.into());
-    }
-    prepared.write(&tx).await?;
-    tx.commit().await?;
+    redeem(cx, &record, &prepared).await?;
     Ok(Turn::Done(prepared.minted))
+}
+
+/// Redeems the code and keeps the family. The family first: it needs client and user, and who deletes these locks them first too.
+async fn redeem(cx: &Context, record: &AuthorizationCodeRecord, prepared: &Prepared) -> Result<(), TokenError> {
+    let tx = cx.store.begin().await?;
+    let won = match prepared.write(&tx).await {
+        // Deleted meanwhile, with everything of theirs.
+        Err(StoreError::Missing) => return Err(CodeError::Revoked.into()),
+        // Another redemption was faster.
+        Err(StoreError::Taken { .. }) => false,
+        written => {
+            written?;
+            tx.authorizations().redeem(record.code, cx.clock.now()).await?
+        }
+    };
+    if won {
+        tx.commit().await?;
+        return Ok(());
+    }
+    tx.rollback().await?;
+    match cx.store.authorizations().code(record.code).await? {
+        Some(code) if code.redeemed.is_some() => Err(replayed(cx, record).await),
+        // Taken back meanwhile.
+        _ => Err(CodeError::Revoked.into()),
+    }
 }
 
 /// The URI must be the request's, byte by byte, where the request named one (RFC 6749 section 4.1.3).
@@ -162,8 +185,10 @@ fn check_verifier(record: &AuthorizationCodeRecord, presented: Option<&str>) -> 
 }
 
 /// A code came again, with everything right. What came of it is dead before the caller hears of it.
-async fn replayed(cx: &Context, record: &AuthorizationCodeRecord) -> CodeError {
+async fn replayed(cx: &Context, record: &AuthorizationCodeRecord) -> TokenError {
     tracing::warn!(client_id = %record.client, user_id = %record.user, grant_id = %record.grant, "an authorization code was redeemed again: its grant is revoked");
-    grants::end_after_misuse(cx, record.grant).await;
-    CodeError::Replayed
+    match grants::end_after_misuse(cx, record.grant).await {
+        Ok(()) => CodeError::Replayed.into(),
+        Err(error) => error.into(),
+    }
 }

@@ -4,6 +4,7 @@
 //! the operator turned it on, and then for the clients that were given it. Threats: guessing (throttled for each user and address, on
 //! a bounded pool), and a client that keeps acting for a user whose password changed meanwhile (`rev`).
 
+use tessera_store::StoreError;
 use tessera_types::GrantType;
 
 use super::users::{self, Beginning};
@@ -36,7 +37,11 @@ pub async fn execute(
     }
     let prepared = beginning.prepare(cx)?;
     let tx = cx.store.begin().await?;
-    prepared.write(&tx).await?;
+    match prepared.write(&tx).await {
+        // The user was deleted meanwhile, or the client was: the next look tells.
+        Err(StoreError::Missing) => return Ok(Turn::Again),
+        written => written?,
+    }
     tx.commit().await?;
     Ok(Turn::Done(prepared.minted))
 }

@@ -22,6 +22,12 @@ use crate::standing::{self, Owners};
 /// How often a family that others refresh meanwhile is looked at again.
 const LOOKS: usize = 4;
 
+/// How far the clocks of two issuers may differ.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(60);
+
+/// How many spent tokens a family remembers for the grace: who refreshes faster than that has no use for it.
+const REMEMBERED_TURNS: usize = 16;
+
 /// Why a refresh token is refused. The caller is told one thing; the shops' dialects tell more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RefreshError {
@@ -73,10 +79,6 @@ enum Place {
     Current,
     /// It was spent a moment ago: its successor is handed out again.
     JustSpent,
-    /// It was spent before.
-    Spent,
-    /// It is none of the family's.
-    Foreign,
 }
 
 /// Runs the grant for a client that has authenticated.
@@ -92,7 +94,8 @@ pub async fn execute(
     may_use(&authenticated.client, GrantType::RefreshToken)?;
     let token: RefreshToken = presented.parse().map_err(|_| RefreshError::Unknown)?;
     for _ in 0..LOOKS {
-        let (family, user) = live_family(cx, authenticated, &token).await?;
+        let (family, place) = find(cx, authenticated, &token, asked.terms.grace).await?;
+        let user = live_user(cx, &family).await?;
         if asked.audience.is_some_and(|audience| *audience != family.audience) {
             return Err(TokenError::AudienceNotAllowed);
         }
@@ -102,27 +105,22 @@ pub async fn execute(
             return Ok(Turn::Again);
         }
         let refresh = Refresh { cx, authenticated, asked, family: &family, user: &user, token: &token };
-        match place(cx, &family, &token, cx.clock.now(), asked.terms.grace) {
-            Place::Foreign => return Err(RefreshError::Unknown.into()),
-            Place::Spent => return Err(reused(cx, &family).await.into()),
-            Place::JustSpent => return refresh.tokens(scopes).map(Turn::Done),
-            Place::Current => {
-                let minted = refresh.tokens(scopes)?;
-                if refresh.spend(&minted).await? {
-                    return Ok(Turn::Done(minted));
-                }
-            }
+        let minted = refresh.tokens(scopes)?;
+        if place == Place::JustSpent || refresh.spend(&minted).await? {
+            return Ok(Turn::Done(minted));
         }
     }
     Ok(Turn::Again)
 }
 
-/// The token's family and user, where both still stand and the client is the one it was given to.
-async fn live_family(
+/// The token's family, where the client is the one it was given to, and the token's place in it. A spent one kills the family, however
+/// long ago that has come to its end: its access tokens may live on.
+async fn find(
     cx: &Context,
     authenticated: &AuthenticatedClient,
     token: &RefreshToken,
-) -> Result<(RefreshFamily, User), TokenError> {
+    grace: Duration,
+) -> Result<(RefreshFamily, Place), TokenError> {
     let Some(family) = cx.store.families().find(token.grant).await? else {
         let gone = if cx.lineage.knows(token) { RefreshError::Revoked } else { RefreshError::Unknown };
         return Err(gone.into());
@@ -130,6 +128,27 @@ async fn live_family(
     if family.client != authenticated.client.id {
         return Err(RefreshError::NotYours.into());
     }
+    if token.hash() == family.current {
+        return Ok((family, Place::Current));
+    }
+    if token.generation >= family.generation || !cx.lineage.knows(token) {
+        return Err(RefreshError::Unknown.into());
+    }
+    let now = cx.clock.now();
+    let spent = family.recent.iter().find(|spent| spent.generation == token.generation);
+    if !grace.is_zero() && spent.is_some_and(|spent| is_fresh(spent.at, now, grace)) {
+        return Ok((family, Place::JustSpent));
+    }
+    Err(reused(cx, &family).await)
+}
+
+/// Whether a token was spent within the grace. A clock that was set back since prolongs it no further than it may differ.
+fn is_fresh(at: Timestamp, now: Timestamp, grace: Duration) -> bool {
+    now <= at.plus(grace) && at <= now.plus(CLOCKS_DIFFER)
+}
+
+/// The family's user, where both still stand.
+async fn live_user(cx: &Context, family: &RefreshFamily) -> Result<User, TokenError> {
     let now = cx.clock.now();
     if family.expires <= now || family.ends <= now {
         return Err(RefreshError::Expired.into());
@@ -139,22 +158,7 @@ async fn live_family(
         return Err(RefreshError::Revoked.into());
     }
     let user = cx.store.users().find(family.user).await?.filter(|user| user.enabled);
-    user.map(|user| (family, user)).ok_or(RefreshError::Revoked.into())
-}
-
-fn place(cx: &Context, family: &RefreshFamily, token: &RefreshToken, now: Timestamp, grace: Duration) -> Place {
-    if token.hash() == family.current {
-        return Place::Current;
-    }
-    if token.generation >= family.generation || !cx.lineage.knows(token) {
-        return Place::Foreign;
-    }
-    let spent = family.recent.iter().find(|spent| spent.generation == token.generation);
-    if !grace.is_zero() && spent.is_some_and(|spent| now <= spent.at.plus(grace)) {
-        Place::JustSpent
-    } else {
-        Place::Spent
-    }
+    user.ok_or(RefreshError::Revoked.into())
 }
 
 /// A refresh that is in order.
@@ -189,10 +193,13 @@ impl Refresh<'_> {
     /// Puts the successor in the token's place; false where somebody else was faster.
     async fn spend(&self, minted: &Minted) -> Result<bool, StoreError> {
         let Self { cx, family, token, .. } = self;
-        let now = cx.clock.now();
         let successor = cx.lineage.successor(token);
-        let mut recent: Vec<Spent> =
-            family.recent.iter().copied().filter(|spent| now <= spent.at.plus(cx.policy.refresh_reuse_grace)).collect();
+        let mut tx = cx.store.begin().await?;
+        // Not before: the grace is the client's, however long this waited for its turn.
+        let now = cx.clock.now();
+        let fresh = |spent: &&Spent| is_fresh(spent.at, now, cx.policy.refresh_reuse_grace);
+        let before: Vec<Spent> = family.recent.iter().filter(fresh).copied().collect();
+        let mut recent = before[before.len().saturating_sub(REMEMBERED_TURNS - 1)..].to_vec();
         recent.push(Spent { generation: token.generation, at: now });
         let next = RefreshFamily {
             generation: successor.generation,
@@ -204,7 +211,6 @@ impl Refresh<'_> {
             ..(*family).clone()
         };
         let retired = family.last_access.filter(|_| self.asked.terms.retires_access);
-        let mut tx = cx.store.begin().await?;
         if retired.is_some() {
             tx.exclusive().await?;
         }
@@ -226,9 +232,11 @@ impl Refresh<'_> {
 }
 
 /// A spent token came again: somebody has it who should not. What came of the grant is dead before the caller hears of it.
-async fn reused(cx: &Context, family: &RefreshFamily) -> RefreshError {
+async fn reused(cx: &Context, family: &RefreshFamily) -> TokenError {
     cx.telemetry.refresh_reuse();
     tracing::warn!(client_id = %family.client, user_id = %family.user, grant_id = %family.grant, "a spent refresh token was presented: its grant is revoked");
-    grants::end_after_misuse(cx, family.grant).await;
-    RefreshError::Reused
+    match grants::end_after_misuse(cx, family.grant).await {
+        Ok(()) => RefreshError::Reused.into(),
+        Err(error) => error.into(),
+    }
 }

@@ -12,8 +12,8 @@ use tonic::{Request, Response, Status};
 
 use super::{access, wire};
 use crate::context::Context;
-use crate::operations::authorization::{self, Asked, AuthorizeError, DecideError, Decider, Pending};
-use crate::operations::{consents, sessions};
+use crate::operations::authorization::{self, Asked, AuthorizeError, DecideError, Decider, Decision, Pending};
+use crate::operations::sessions;
 use crate::user_auth::PresentedUser;
 
 /// The service.
@@ -44,10 +44,9 @@ impl AuthorizationService for Authorizations {
         let message = request.into_inner();
         let token = token(&message.authorization_id)?;
         let pending = authorization::find(&self.0, &token).await.map_err(|error| access::refused(&error))?;
-        let asked = &pending.request;
         let consented = match message.user_id.as_str() {
             "" => false,
-            id => consents::covers(&self.0, user(id)?, &asked.client, &asked.scopes)
+            id => authorization::is_remembered(&self.0, user(id)?, &pending)
                 .await
                 .map_err(|error| access::refused(&error))?,
         };
@@ -87,7 +86,13 @@ impl AuthorizationService for Authorizations {
             Some(User::UserId(id)) => Decider::User(user(&id)?),
             None => return Err(wire::invalid("user", "Say who decides: session_token or user_id.")),
         };
-        let redirect_uri = authorization::decide(&self.0, &token, &decider, message.allow)
+        let decision = match (message.allow, message.only_if_consented) {
+            (true, false) => Decision::Allow,
+            (true, true) => Decision::Remembered,
+            (false, false) => Decision::Deny,
+            (false, true) => return Err(wire::invalid("only_if_consented", "Only what is allowed can be remembered.")),
+        };
+        let redirect_uri = authorization::decide(&self.0, &token, &decider, decision)
             .await
             .map_err(|error| access::refused(&error))?;
         Ok(Response::new(api::DecideAuthorizationResponse { redirect_uri }))

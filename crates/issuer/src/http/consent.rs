@@ -11,8 +11,7 @@ use super::flow::{Page, Transaction};
 use super::pages::{ConsentView, Language, Problem, ScopeView, paths};
 use super::visitor::{self, Came, Purpose};
 use crate::context::Context;
-use crate::operations::authorization::{self, DecideError, Decider};
-use crate::operations::consents;
+use crate::operations::authorization::{self, DecideError, Decider, Decision};
 
 /// Shows the page. Who is not signed in is asked to; who has allowed all of it before is not asked again.
 pub(super) async fn show(State(cx): State<Context>, request: Request<Body>) -> Response {
@@ -27,13 +26,11 @@ pub(super) async fn show(State(cx): State<Context>, request: Request<Body>) -> R
         Ok(None) => return visitor::send_to(&page.url(paths::LOGIN, Some(&transaction)), None),
         Err(error) => return page.failed(&error),
     };
-    let asked = &transaction.pending.request;
-    match consents::covers(&cx, user.id, &asked.client, &asked.scopes).await {
-        Ok(true) => decide(&page, &transaction, true, Came::ByAddress).await,
-        Ok(false) => match ask(&page, &transaction, &user).await {
-            Ok(view) => view.into_response(),
-            Err(error) => page.failed(&error),
-        },
+    if let Some(answer) = remembered(&page, &transaction).await {
+        return answer;
+    }
+    match ask(&page, &transaction, &user).await {
+        Ok(view) => view.into_response(),
         Err(error) => page.failed(&error),
     }
 }
@@ -53,15 +50,29 @@ pub(super) async fn submit(State(cx): State<Context>, request: Request<Body>) ->
         return page.problem(Problem::StaleForm);
     }
     match form.value("decision") {
-        Some("allow") => decide(&page, &transaction, true, Came::ByForm).await,
-        Some("deny") => decide(&page, &transaction, false, Came::ByForm).await,
+        Some("allow") => decide(&page, &transaction, Decision::Allow).await,
+        Some("deny") => decide(&page, &transaction, Decision::Deny).await,
         _ => page.problem(Problem::Malformed),
     }
 }
 
-async fn decide(page: &Page, transaction: &Transaction, allow: bool, came: Came) -> Response {
+async fn decide(page: &Page, transaction: &Transaction, decision: Decision) -> Response {
     let decider = Decider::Session(page.visitor.token());
-    match authorization::decide(&page.cx, &transaction.token, &decider, allow).await {
+    let decided = authorization::decide(&page.cx, &transaction.token, &decider, decision).await;
+    answer(page, transaction, decided, Came::ByForm)
+}
+
+/// The answer for somebody who allowed all of it before; none where they must be asked.
+async fn remembered(page: &Page, transaction: &Transaction) -> Option<Response> {
+    let decider = Decider::Session(page.visitor.token());
+    match authorization::decide(&page.cx, &transaction.token, &decider, Decision::Remembered).await {
+        Err(DecideError::NotAllowedBefore) => None,
+        decided => Some(answer(page, transaction, decided, Came::ByAddress)),
+    }
+}
+
+fn answer(page: &Page, transaction: &Transaction, decided: Result<String, DecideError>, came: Came) -> Response {
+    match decided {
         Ok(answer) => visitor::send_to_client(&answer, Some(transaction.redirect()), came),
         Err(DecideError::SignedOut) => visitor::send_to(&page.url(paths::LOGIN, Some(transaction)), None),
         Err(error) => page.undecided(&error),

@@ -15,7 +15,10 @@ pub use request::Asked;
 use std::time::Duration;
 
 use tessera_store::{AuthorizationCodeRecord, AuthorizationRequest, Client, Consent, StoreError, User};
-use tessera_types::{AuthorizationCode, ClientId, GrantId, RequestToken, Revision, ScopeSet, SessionToken, UserId};
+use tessera_types::{
+    AuthorizationCode, ClientId, ClientType, GrantId, GrantType, RequestToken, Revision, ScopeSet, SessionToken,
+    Timestamp, UserId,
+};
 
 use self::answer::Answer;
 use super::clients::is_usable;
@@ -47,6 +50,17 @@ pub enum Decider {
     User(UserId),
 }
 
+/// What is decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// They allow it.
+    Allow,
+    /// They do not.
+    Deny,
+    /// They are not asked: what they allowed before covers it, and still does in the moment the code is made.
+    Remembered,
+}
+
 /// Checks a request and keeps it.
 ///
 /// # Errors
@@ -69,7 +83,11 @@ pub async fn create(cx: &Context, asked: &Asked) -> Result<(RequestToken, Pendin
         expires: now.plus(DECIDE_WITHIN),
     };
     let tx = cx.store.begin().await?;
-    tx.authorizations().insert_request(&request).await?;
+    match tx.authorizations().insert_request(&request).await {
+        // Deleted meanwhile.
+        Err(StoreError::Missing) => return Err(Untrusted::Client.into()),
+        written => written?,
+    }
     tx.commit().await?;
     Ok((token, Pending { request, client: checked.client }))
 }
@@ -77,35 +95,65 @@ pub async fn create(cx: &Context, asked: &Asked) -> Result<(RequestToken, Pendin
 /// A request that still waits.
 ///
 /// # Errors
-/// `Gone` where it was decided, is over, or never was, and where its client is disabled.
+/// `Gone` where it was decided, is over, or never was, and where its client is disabled, or may not have an answer there any more.
 pub async fn find(cx: &Context, token: &RequestToken) -> Result<Pending, DecideError> {
     let found = cx.store.authorizations().request(token.hash()).await?;
     let request = found.filter(|request| cx.clock.now() < request.expires).ok_or(DecideError::Gone)?;
-    let client = usable_client(cx, &request.client).await?;
+    let client = usable_client(cx, &request.client).await?.filter(|client| may_answer(client, &request));
     Ok(Pending { client: client.ok_or(DecideError::Gone)?, request })
 }
 
-/// Decides a request, and says where the browser goes: with a code, or with `access_denied`.
+/// Whether the answer may still go where it was to go: what was registered may have been taken away since, for a reason.
+fn may_answer(client: &Client, request: &AuthorizationRequest) -> bool {
+    client.grants.contains(&GrantType::AuthorizationCode)
+        && client.redirect_uris.iter().any(|uri| uri.matches(request.redirect_uri.as_str()))
+}
+
+/// Whether a user is not asked again for what they have allowed before. Anybody can call themselves a public client whose answer goes
+/// to a program on the user's machine, and be given a code behind their back (RFC 8252 section 8.6): there the operator decides.
 ///
 /// # Errors
-/// `Gone`; `SignedOut` where the session is over or the user may not sign in.
-pub async fn decide(cx: &Context, token: &RequestToken, decider: &Decider, allow: bool) -> Result<String, DecideError> {
+/// What the database says.
+pub async fn is_remembered(cx: &Context, user: UserId, pending: &Pending) -> Result<bool, StoreError> {
+    let Pending { request, client } = pending;
+    let assured = client.kind == ClientType::Confidential || request.redirect_uri.as_str().starts_with("https://");
+    if !assured && !cx.policy.remember_native_consent {
+        return Ok(false);
+    }
+    let consent = cx.store.consents().find(user, &client.id).await?;
+    Ok(consent.is_some_and(|consent| request.scopes.is_subset(&consent.scopes)))
+}
+
+/// Decides a request, and says where the browser goes: with a code, or with an error.
+///
+/// # Errors
+/// `Gone`; `SignedOut` where the session is over or the user may not sign in; `NotAllowedBefore` where they must be asked.
+pub async fn decide(
+    cx: &Context,
+    token: &RequestToken,
+    decider: &Decider,
+    decision: Decision,
+) -> Result<String, DecideError> {
     for _ in 0..LOOKS {
         // Before session, client and consent are looked at.
         let rev = standing::applied(cx)?;
         let user = decider.user(cx).await?;
         let pending = find(cx, token).await?;
-        if !allow {
+        if decision == Decision::Deny {
             take(cx, token).await?;
             tracing::info!(client_id = %pending.client.id, user_id = %user.id, "access denied by the user");
             return Ok(Answer::denied(cx, &pending));
         }
+        if decision == Decision::Remembered && !is_remembered(cx, user.id, &pending).await? {
+            return Err(DecideError::NotAllowedBefore);
+        }
         if !may_have(&pending.client, &pending.request.scopes) {
-            return Err(DecideError::Gone);
+            take(cx, token).await?;
+            return Ok(Answer::narrowed(cx, &pending));
         }
         let owners = Owners { client: Some(&pending.client.id), user: user.id };
         if !standing::overtaken(cx, rev, owners) {
-            return grant(cx, &pending, &user, rev).await;
+            return grant(cx, &pending, &user, decision, rev).await;
         }
     }
     Err(DecideError::NotReady)
@@ -129,7 +177,13 @@ impl Decider {
 }
 
 /// Makes the code, and remembers what was allowed.
-async fn grant(cx: &Context, pending: &Pending, user: &User, rev: Revision) -> Result<String, DecideError> {
+async fn grant(
+    cx: &Context,
+    pending: &Pending,
+    user: &User,
+    decision: Decision,
+    rev: Revision,
+) -> Result<String, DecideError> {
     let Pending { request, client } = pending;
     let now = cx.clock.now();
     let code = AuthorizationCode::generate(&*cx.random);
@@ -148,17 +202,33 @@ async fn grant(cx: &Context, pending: &Pending, user: &User, rev: Revision) -> R
         redeemed: None,
     };
     let tx = cx.store.begin().await?;
+    if decision == Decision::Allow {
+        // No withdrawal and no other decision comes in between: neither is to be lost.
+        tx.exclusive().await?;
+    }
+    match tx.authorizations().insert_code(&record).await {
+        // User or client were deleted meanwhile.
+        Err(StoreError::Missing) => return Err(DecideError::Gone),
+        written => written?,
+    }
+    let before = tx.consents().find_locked(user.id, &client.id).await?;
+    if decision == Decision::Allow {
+        tx.consents().keep(&extended(before, request, user.id, now)).await?;
+    } else if !before.is_some_and(|consent| request.scopes.is_subset(&consent.scopes)) {
+        return Err(DecideError::NotAllowedBefore);
+    }
     if !tx.authorizations().take_request(request.token).await? {
         return Err(DecideError::Gone);
     }
-    let before = tx.consents().find(user.id, &client.id).await?;
-    let scopes: ScopeSet = before.iter().flat_map(|consent| &consent.scopes).chain(&request.scopes).cloned().collect();
-    let consent = Consent { user: user.id, client: client.id.clone(), scopes, created: now, updated: now };
-    tx.consents().keep(&consent).await?;
-    tx.authorizations().insert_code(&record).await?;
     tx.commit().await?;
     tracing::info!(client_id = %client.id, user_id = %user.id, grant_id = %record.grant, "access allowed by the user");
     Ok(Answer::code(cx, request, &code))
+}
+
+/// What a user has allowed a client now.
+fn extended(before: Option<Consent>, request: &AuthorizationRequest, user: UserId, now: Timestamp) -> Consent {
+    let scopes: ScopeSet = before.iter().flat_map(|consent| &consent.scopes).chain(&request.scopes).cloned().collect();
+    Consent { user, client: request.client.clone(), scopes, created: now, updated: now }
 }
 
 async fn take(cx: &Context, token: &RequestToken) -> Result<(), DecideError> {

@@ -2,7 +2,7 @@
 
 use tessera_ledger::event::{Event, Subject};
 use tessera_store::{Client, Consent, StoreError};
-use tessera_types::{ClientId, ErrorCode, Failure, Revision, ScopeSet, UserId};
+use tessera_types::{ClientId, ErrorCode, Failure, Revision, UserId};
 
 use crate::context::Context;
 use crate::log::Unconfirmed;
@@ -49,15 +49,6 @@ impl Failure for ConsentError {
     }
 }
 
-/// Whether a user has allowed a client all of these scopes before.
-///
-/// # Errors
-/// What the database says.
-pub async fn covers(cx: &Context, user: UserId, client: &ClientId, scopes: &ScopeSet) -> Result<bool, StoreError> {
-    let consent = cx.store.consents().find(user, client).await?;
-    Ok(consent.is_some_and(|consent| scopes.is_subset(&consent.scopes)))
-}
-
 /// The clients a user has allowed something.
 ///
 /// # Errors
@@ -81,10 +72,11 @@ pub async fn list(cx: &Context, user: UserId) -> Result<Vec<ConnectedApp>, Store
 pub async fn withdraw(cx: &Context, user: UserId, client: &ClientId) -> Result<Revision, ConsentError> {
     let mut tx = cx.store.begin().await?;
     tx.exclusive().await?;
-    let there = tx.consents().delete(user, client).await?;
-    tx.families().delete_of_user(user, Some(client)).await?;
-    tx.authorizations().delete_codes(user, client).await?;
-    if there {
+    let allowed = tx.consents().delete(user, client).await?;
+    let families = tx.families().delete_of_user(user, Some(client)).await?;
+    let codes = tx.authorizations().delete_codes(user, client).await?;
+    // A grant by password has no consent, and ends here all the same.
+    if allowed || families + codes > 0 {
         tx.record(Event::WatermarkRaised(Subject::Consent { user: user.to_string().into(), client: client.clone() }));
     }
     // Where there was none, whoever withdrew it first may still be waiting: the head is confirmed all the same.

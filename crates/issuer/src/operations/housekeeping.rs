@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use self::clocks::{Clocks, Reading, next_floor};
 use crate::config;
 use crate::context::Context;
+use crate::operations::grants;
 
 /// How long a code is kept after its end, so that a replay of it is recognised.
 const KEEP_CODES: Duration = Duration::from_hours(24);
@@ -71,7 +72,7 @@ impl Kind {
         match self {
             Self::AuthorizationRequests => store.authorization_requests(now, batch).await,
             Self::AuthorizationCodes => store.authorization_codes(now.minus(KEEP_CODES), batch).await,
-            Self::RefreshFamilies => store.refresh_families(now, batch).await,
+            Self::RefreshFamilies => store.refresh_families(now.minus(grants::REMEMBERED), batch).await,
             Self::Sessions => store.sessions(now, batch).await,
             Self::ClientSecrets => store.client_secrets(now.minus(KEEP_SECRETS), batch).await,
             Self::Revocations => store.revocations(batch).await,

@@ -6,7 +6,7 @@
 
 use tessera_ledger::event::Event;
 use tessera_store::StoreError;
-use tessera_types::{ErrorCode, Failure, GrantId, RefreshToken, Revision};
+use tessera_types::{ErrorCode, Failure, RefreshToken, Revision};
 
 use crate::client_auth::{self, AuthenticatedClient, ClientAuthError, PresentedClient};
 use crate::context::Context;
@@ -120,7 +120,9 @@ async fn revoke_grant(
     }
     let Some(family) = family else {
         // It is over. Where it was revoked a moment ago, whoever did so may still be waiting: this call waits with them.
-        return ended_before(cx, token.grant).await?.map_or_else(nothing, Ok);
+        let Some(revision) = grants::ended_at(cx, token.grant).await? else { return nothing() };
+        cx.publication.confirm(revision, cx.policy.confirm_within).await?;
+        return Ok(revision);
     };
     if client.is_some_and(|client| client.client.id != family.client) {
         return Err(RevokeError::NotYours);
@@ -129,16 +131,6 @@ async fn revoke_grant(
     cx.publication.confirm(revision, cx.policy.confirm_within).await?;
     tracing::info!(%revision, grant_id = %family.grant, "grant revoked");
     Ok(revision)
-}
-
-/// Waits for the revocation of a grant that is over; none where it was never revoked.
-async fn ended_before(cx: &Context, grant: GrantId) -> Result<Option<Revision>, RevokeError> {
-    let about = Event::GrantRevoked { grant, expires: cx.clock.now() }.about();
-    let log = cx.store.log();
-    let Some(fact) = log.fact(&about).await? else { return Ok(None) };
-    let revision = Revision { epoch: log.head().await?.epoch, number: fact.revision };
-    cx.publication.confirm(revision, cx.policy.confirm_within).await?;
-    Ok(Some(revision))
 }
 
 /// What to write for a token; `None` where it is none of this server's.

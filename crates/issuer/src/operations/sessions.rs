@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::context::Context;
 use crate::standing::{self, NotReady, Owners};
-use crate::user_auth::{self, AuthenticatedUser, PresentedUser, UserAuthError};
+use crate::user_auth::{self, AuthenticatedUser, PresentedUser, Refusal, UserAuthError};
 
 /// How old what is kept of a session's last use may be: a session costs a write once in a while, not with every page.
 const TOUCH_EVERY: Duration = Duration::from_secs(300);
@@ -98,7 +98,11 @@ pub async fn login(cx: &Context, presented: &PresentedUser, agent: &str) -> Resu
         address: presented.from.map(|address: IpAddr| address.to_canonical().to_string()).unwrap_or_default(),
     };
     let tx = cx.store.begin().await?;
-    tx.sessions().insert(&session).await?;
+    match tx.sessions().insert(&session).await {
+        // Deleted meanwhile.
+        Err(StoreError::Missing) => return Err(UserAuthError::Refused(Refusal::Unknown)),
+        written => written?,
+    }
     tx.commit().await?;
     tracing::info!(user_id = %user.id, "login");
     Ok(Begun { token, session, user })

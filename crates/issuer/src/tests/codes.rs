@@ -10,7 +10,9 @@ use super::revocation::is_active;
 use super::{Backend, TestIssuer};
 use crate::grants::authorization_code::CodeError;
 use crate::grants::{GrantRequest, TokenError};
-use crate::operations::authorization::{self, Asked, AuthorizeError, DecideError, Decider, Mistake, Untrusted};
+use crate::operations::authorization::{
+    self, Asked, AuthorizeError, DecideError, Decider, Decision, Mistake, Untrusted,
+};
 use crate::operations::clients::{self, Patch};
 use crate::operations::users;
 
@@ -98,7 +100,7 @@ async fn a_verifier_without_a_challenge_is_refused(#[case] backend: Backend) {
     let people = People::of(issuer).await;
     let request = people.ask(&Asked { challenge: None, challenge_method: None, ..asked() }).await;
     let decider = Decider::User(people.ada.id);
-    let answer = authorization::decide(people.issuer.cx(), &request, &decider, true).await.expect("decided");
+    let answer = authorization::decide(people.issuer.cx(), &request, &decider, Decision::Allow).await.expect("decided");
     assert_eq!(why(people.redeem(&code_in(&answer)).await), CodeError::Verifier);
     let given = |text: &str| Some(text.to_owned());
     let without = GrantRequest::authorization_code(given(&code_in(&answer)), given(REDIRECT), None).expect("given");
@@ -115,20 +117,22 @@ async fn a_request_is_decided_once_and_by_somebody_who_may_sign_in(#[case] backe
     let cx = people.issuer.cx();
     let request = people.ask(&asked()).await;
     let decider = Decider::User(people.ada.id);
-    let all = futures::future::join_all((0..16).map(|_| authorization::decide(cx, &request, &decider, true))).await;
+    let all =
+        futures::future::join_all((0..16).map(|_| authorization::decide(cx, &request, &decider, Decision::Allow)))
+            .await;
     let decided: Vec<_> = all.iter().filter(|result| result.is_ok()).collect();
     assert_eq!(decided.len(), 1, "{all:?}");
     assert!(all.iter().all(|result| matches!(result, Ok(_) | Err(DecideError::Gone))), "{all:?}");
     let denied = people.ask(&asked()).await;
-    let answer = authorization::decide(cx, &denied, &decider, false).await.expect("decided");
+    let answer = authorization::decide(cx, &denied, &decider, Decision::Deny).await.expect("decided");
     assert!(answer.contains("error=access_denied") && answer.contains("state=xyz") && answer.contains("iss="));
     let late = people.ask(&asked()).await;
     people.issuer.advance(Duration::from_secs(600)).await;
-    let result = authorization::decide(cx, &late, &decider, true).await;
+    let result = authorization::decide(cx, &late, &decider, Decision::Allow).await;
     assert!(matches!(result, Err(DecideError::Gone)), "{result:?}");
     let request = people.ask(&asked()).await;
     users::set_enabled(cx, people.ada.id, false).await.expect("disabled");
-    let result = authorization::decide(cx, &request, &decider, true).await;
+    let result = authorization::decide(cx, &request, &decider, Decision::Allow).await;
     assert!(matches!(result, Err(DecideError::SignedOut)), "{result:?}");
 }
 
@@ -192,7 +196,7 @@ async fn a_client_with_a_place_for_errors_gets_them_there_and_its_implicit_scope
     let begins = "https://app.example/failed?from=tessera&error=";
     let decider = Decider::User(people.ada.id);
     let denied = people.ask(&asked()).await;
-    let answer = authorization::decide(cx, &denied, &decider, false).await.expect("decided");
+    let answer = authorization::decide(cx, &denied, &decider, Decision::Deny).await.expect("decided");
     assert!(answer.starts_with(&format!("{begins}access_denied")) && answer.contains("&state=xyz"), "{answer}");
     let wrong = Asked { response_type: Some("token".to_owned()), ..asked() };
     match authorization::create(cx, &wrong).await {
@@ -201,7 +205,7 @@ async fn a_client_with_a_place_for_errors_gets_them_there_and_its_implicit_scope
     }
     for (scope, expected) in [("a", "b a"), ("b", "b"), ("b a", "b a")] {
         let request = people.ask(&Asked { scope: Some(scope.to_owned()), ..asked() }).await;
-        let answer = authorization::decide(cx, &request, &decider, true).await.expect("decided");
+        let answer = authorization::decide(cx, &request, &decider, Decision::Allow).await.expect("decided");
         assert!(answer.starts_with(REDIRECT), "{answer}");
         let minted = people.redeem(&code_in(&answer)).await.expect("issued");
         assert_eq!(minted.scopes.to_string(), expected, "{scope}");

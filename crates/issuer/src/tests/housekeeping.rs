@@ -41,12 +41,12 @@ impl TestIssuer {
 }
 
 /// The job, driven by the test.
-fn job(issuer: &TestIssuer) -> Housekeeping {
+pub(super) fn job(issuer: &TestIssuer) -> Housekeeping {
     Housekeeping::new(issuer.cx().clone(), Cleanup { batch: 2, ..Cleanup::default() })
 }
 
 /// A round in which the database's clock says what the issuer's does.
-async fn round(issuer: &TestIssuer, job: &mut Housekeeping) {
+pub(super) async fn round(issuer: &TestIssuer, job: &mut Housekeeping) {
     job.round(issuer.now()).await.expect("a round");
 }
 

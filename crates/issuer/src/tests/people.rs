@@ -7,7 +7,7 @@ use super::{TestIssuer, draft, presented, secret};
 use crate::client_auth::PresentedClient;
 use crate::grants::{self, GrantRequest, Terms, TokenError, TokenRequest};
 use crate::minting::Minted;
-use crate::operations::authorization::{self, Asked, Decider};
+use crate::operations::authorization::{self, Asked, Decider, Decision};
 use crate::operations::clients::{self, Draft, Patch};
 use crate::operations::users::{self, NewPassword, UserDraft};
 
@@ -59,7 +59,8 @@ impl People {
     pub(super) async fn code(&self) -> String {
         let request = self.ask(&asked()).await;
         let decider = Decider::User(self.ada.id);
-        let answer = authorization::decide(self.issuer.cx(), &request, &decider, true).await.expect("decided");
+        let answer =
+            authorization::decide(self.issuer.cx(), &request, &decider, Decision::Allow).await.expect("decided");
         code_in(&answer)
     }
 

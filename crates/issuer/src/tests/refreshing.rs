@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use rstest::rstest;
-use tessera_types::{Failure as _, PresentedSecret};
+use tessera_types::{Failure as _, PresentedSecret, RefreshToken};
 
 use super::people::{People, refresh_of, user_client};
 use super::revocation::is_active;
@@ -11,7 +12,7 @@ use super::{Backend, TestIssuer, secret};
 use crate::grants::refresh_token::RefreshError;
 use crate::grants::{Terms, TokenError};
 use crate::operations::revoke::{Authority, RevokeError, revoke};
-use crate::operations::{clients, consents, users};
+use crate::operations::{clients, consents, grants, users};
 
 const A_SECOND: Duration = Duration::from_secs(1);
 
@@ -116,7 +117,7 @@ async fn nothing_from_before_gives_anything_after(#[case] backend: Backend) {
     let cx = people.issuer.cx();
     let changed = users::NewPassword::Plain(secret("another password"));
     let app = "app".parse().expect("a client id");
-    for what in ["password", "disabled user", "disabled client", "consent", "user's tokens"] {
+    for what in ["password", "disabled user", "disabled client", "consent", "what has no consent", "user's tokens"] {
         let before = people.by_password().await;
         match what {
             "password" => drop(users::set_password(cx, people.ada.id, &changed).await.expect("changed")),
@@ -132,6 +133,7 @@ async fn nothing_from_before_gives_anything_after(#[case] backend: Backend) {
                 people.code().await;
                 consents::withdraw(cx, people.ada.id, &app).await.expect("withdrawn");
             }
+            "what has no consent" => drop(consents::withdraw(cx, people.ada.id, &app).await.expect("withdrawn")),
             _ => drop(users::revoke_tokens(cx, people.ada.id).await.expect("revoked")),
         }
         let error = people.refresh(&refresh_of(&before)).await;
@@ -214,4 +216,71 @@ fn every_refusal_of_a_refresh_token_tells_the_same() {
         PresentedSecret::new("\0".to_owned()).is_some(),
         "what stands for a password that is too long is a secret like any"
     );
+}
+
+/// Its access tokens live on for a while: it can still be revoked, and misuse of it still revokes it.
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_family_that_has_ended_is_remembered_as_long_as_its_access_tokens_live(#[case] backend: Backend) {
+    let Some(issuer) = TestIssuer::start(backend).await else { return };
+    let people = People::of(issuer).await;
+    let cx = people.issuer.cx();
+    let day = Duration::from_hours(24);
+    let patch = clients::Patch { access_ttl: Some(Some(day)), ..clients::Patch::default() };
+    clients::update(cx, &"app".parse().expect("a client id"), None, patch).await.expect("changed");
+    let (mut one, mut other) = (people.by_password().await, people.by_password().await);
+    let mut spent = refresh_of(&one);
+    let mut left = cx.policy.refresh_absolute_ttl;
+    while left > day / 2 {
+        let step = (cx.policy.refresh_ttl - day).min(left - day / 2);
+        people.issuer.advance(step).await;
+        left -= step;
+        spent = refresh_of(&one);
+        one = people.refresh(&spent).await.expect("refreshed");
+        other = people.refresh(&refresh_of(&other)).await.expect("refreshed");
+    }
+    let mut job = super::housekeeping::job(&people.issuer);
+    people.issuer.advance(day * 3 / 4).await;
+    super::housekeeping::round(&people.issuer, &mut job).await;
+    assert_eq!(why(people.refresh(&refresh_of(&other)).await), RefreshError::Expired);
+    assert!(is_active(&people.issuer, &one.access_token) && is_active(&people.issuer, &other.access_token));
+    assert_eq!(why(people.refresh(&spent).await), RefreshError::Reused);
+    assert!(!is_active(&people.issuer, &one.access_token), "misused");
+    revoke(cx, Authority::Administrator, &refresh_of(&other)).await.expect("revoked");
+    assert!(!is_active(&people.issuer, &other.access_token), "revoked");
+}
+
+/// Whoever presents a spent token and does not wait for the answer ends the family all the same.
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_misused_grant_ends_though_nobody_waits_for_it(#[case] backend: Backend) {
+    let Some(issuer) = TestIssuer::start(backend).await else { return };
+    let people = People::of(issuer).await;
+    let token: RefreshToken = refresh_of(&people.by_password().await).parse().expect("a refresh token");
+    let nobody_waits = grants::end_after_misuse(people.issuer.cx(), token.grant).now_or_never();
+    assert!(nobody_waits.is_none(), "it takes a while");
+    let families = people.issuer.cx().store.families();
+    while families.find(token.grant).await.expect("read").is_some() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test(flavor = "multi_thread")]
+async fn however_often_a_family_is_refreshed_it_takes_no_more_room(#[case] backend: Backend) {
+    let Some(issuer) = TestIssuer::start(backend).await else { return };
+    let people = People::of(issuer).await;
+    let mut token = refresh_of(&people.by_password().await);
+    for _ in 0..40 {
+        token = refresh_of(&people.refresh(&token).await.expect("refreshed"));
+    }
+    let grant = token.parse::<RefreshToken>().expect("a refresh token").grant;
+    let family = people.issuer.cx().store.families().find(grant).await.expect("read").expect("there");
+    assert_eq!((family.recent.len(), family.generation), (16, 40));
 }

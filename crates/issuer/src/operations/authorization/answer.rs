@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use tessera_store::{AuthorizationRequest, Client};
-use tessera_types::{AuthorizationCode, ErrorCode, RedirectUri};
+use tessera_types::{AuthorizationCode, ErrorCode, Failure as _, RedirectUri};
 
-use super::Pending;
+use super::{Mistake, Pending};
 use crate::context::Context;
 
 /// A redirect URI with the answer in its query.
@@ -22,6 +22,13 @@ impl Answer {
         let text = "The user denied the request.";
         let to = failure(&pending.client, &pending.request.redirect_uri);
         Self::error(cx, to, ErrorCode::AccessDenied, text, pending.request.state.as_deref())
+    }
+
+    /// The client may not have any more what it asked for.
+    pub(super) fn narrowed(cx: &Context, pending: &Pending) -> String {
+        let to = failure(&pending.client, &pending.request.redirect_uri);
+        let text = Mistake::Scope.advice();
+        Self::error(cx, to, ErrorCode::InvalidScope, text, pending.request.state.as_deref())
     }
 
     /// Something is wrong with the request.

@@ -217,6 +217,9 @@ pub enum DecideError {
     /// The session is over, or the user may not sign in.
     #[error("the user is not signed in")]
     SignedOut,
+    /// They have not allowed all of it before, or are always asked.
+    #[error("the user has not allowed it before")]
+    NotAllowedBefore,
     /// The database did not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -244,7 +247,7 @@ impl Failure for DecideError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::Gone => ErrorCode::NotFound,
-            Self::SignedOut => ErrorCode::FailedPrecondition,
+            Self::SignedOut | Self::NotAllowedBefore => ErrorCode::FailedPrecondition,
             Self::Store(error) => error.code(),
             Self::NotReady => ErrorCode::TemporarilyUnavailable,
         }
@@ -254,6 +257,7 @@ impl Failure for DecideError {
         match self {
             Self::Gone => "AUTHORIZATION_GONE",
             Self::SignedOut => "SIGNED_OUT",
+            Self::NotAllowedBefore => "CONSENT_REQUIRED",
             Self::Store(error) => error.reason(),
             Self::NotReady => "NOT_READY",
         }
@@ -263,6 +267,7 @@ impl Failure for DecideError {
         match self {
             Self::Gone => "The authorization request was decided or is over. Start again at the application.",
             Self::SignedOut => "The user is not signed in. Sign in and decide again.",
+            Self::NotAllowedBefore => "The user has not allowed all of it before. Ask them.",
             Self::Store(error) => error.advice(),
             Self::NotReady => "The server is starting, or the client is being changed. Try again.",
         }

@@ -33,7 +33,9 @@ pub struct Asked {
     pub challenge: Option<String>,
     /// `code_challenge_method`.
     pub challenge_method: Option<String>,
-    /// `resource` or `audience`.
+    /// `resource` (RFC 8707 section 2.1).
+    pub resource: Option<String>,
+    /// `audience`, which is the same.
     pub audience: Option<String>,
     /// `ui_locales`.
     pub locales: Option<String>,
@@ -109,8 +111,11 @@ fn rest(cx: &Context, asked: &Asked, client: &Client) -> Result<Rest, Mistake> {
     }
     let scopes = asked.scope.as_deref().map_or(Ok(ScopeSet::empty()), str::parse).map_err(|_| Mistake::Scope)?;
     let scopes = grants::users::requested_scopes(client, &scopes).map_err(|_| Mistake::Scope)?;
-    let audience: Option<Audience> =
-        asked.audience.as_deref().map(str::parse).transpose().map_err(|_| Mistake::Audience)?;
+    let audience = match (asked.resource.as_deref(), asked.audience.as_deref()) {
+        (Some(resource), Some(audience)) if resource != audience => return Err(Mistake::Audience),
+        (resource, audience) => resource.or(audience),
+    };
+    let audience: Option<Audience> = audience.map(str::parse).transpose().map_err(|_| Mistake::Audience)?;
     if audience.as_ref().is_some_and(|audience| !client.audiences.contains(audience)) {
         return Err(Mistake::Audience);
     }

@@ -5,6 +5,7 @@ use tessera_types::{ClientId, Clock as _, GrantId, OpaqueHash, Revision, ScopeSe
 use uuid::Uuid;
 
 use super::TestIssuer;
+use crate::operations::grants::REMEMBERED;
 
 const USER: UserId = UserId([1; 16]);
 
@@ -124,8 +125,9 @@ impl Belongings {
             recent: Vec::new(),
             created: self.created,
             used: self.created,
-            expires: self.expires,
-            ends: self.expires,
+            // It is kept beyond its end, as long as it may have to be revoked.
+            expires: self.expires.minus(REMEMBERED),
+            ends: self.expires.minus(REMEMBERED),
             last_access: None,
         }
     }
