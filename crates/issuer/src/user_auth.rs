@@ -170,11 +170,10 @@ async fn once(cx: &Context, presented: &PresentedUser) -> Result<AuthenticatedUs
             return Err(UserAuthError::Throttled(wait));
         }
         Checked::Wrong => {
-            cx.logins.failed(&who, presented.from);
             let refusal = if user.is_some() { Refusal::WrongPassword } else { Refusal::Unknown };
             return Err(UserAuthError::Refused(refusal));
         }
-        Checked::Matched => cx.logins.succeeded(&who, presented.from),
+        Checked::Matched => {}
     }
     let user = user.ok_or(UserAuthError::Refused(Refusal::Unknown))?;
     if !user.enabled {
@@ -190,9 +189,14 @@ async fn check(
     presented: &PresentedUser,
     who: &str,
 ) -> Result<Checked, PasswordError> {
-    let (logins, who, from) = (cx.logins.clone(), who.to_owned(), presented.from);
-    let admit = move || logins.admit(&who, from).is_ok();
-    cx.user_passwords.verify_password(stored, &presented.password, admit).await
+    let (admitting, counting, from) = (cx.logins.clone(), cx.logins.clone(), presented.from);
+    let (asked, counted) = (who.to_owned(), who.to_owned());
+    let admit = move || admitting.admit(&asked, from).is_ok();
+    let count = move |matched| match matched {
+        true => counting.succeeded(&counted, from),
+        false => counting.failed(&counted, from),
+    };
+    cx.user_passwords.verify_password(stored, &presented.password, admit, count).await
 }
 
 /// What failures are counted under: all the names of a user are one (Authelia CVE-2025-24806), and a name that is nobody's is itself.
