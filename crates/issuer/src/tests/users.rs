@@ -1,5 +1,7 @@
 //! Administration of users, and what becomes of all they have.
 
+use std::time::Duration;
+
 use argon2::password_hash::PasswordHasher as _;
 use argon2::{Argon2, Params};
 use rstest::rstest;
@@ -17,6 +19,7 @@ use crate::operations::clients::{self, AdminError, DraftError};
 use crate::operations::sessions;
 use crate::operations::setup::Setup;
 use crate::operations::users::{self, NewPassword, UserDraft, UserDraftError, UserPatch};
+use crate::throttle::Attempt;
 use crate::user_auth::{PresentedUser, Refusal, UserAuthError, authenticate};
 
 const PASSWORD: &str = "correct horse";
@@ -35,7 +38,7 @@ fn somebody(name: &str) -> UserDraft {
 }
 
 fn typed(identifier: &str, password: &str) -> PresentedUser {
-    PresentedUser { identifier: identifier.to_owned(), password: secret(password), from: None }
+    PresentedUser { identifier: identifier.to_owned(), password: secret(password), from: None, relayed: false }
 }
 
 /// What a user has: a session, an access token and a refresh token.
@@ -380,6 +383,34 @@ async fn all_the_names_of_a_user_share_one_counter() {
         tokio::task::yield_now().await;
     }
     assert!(authenticate(cx, &typed("ada", PASSWORD)).await.is_ok(), "after the wait it said");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_guessed_at_from_everywhere_waits_and_is_let_in() {
+    let Some(stage) = Stage::set(Backend::Sqlite).await else { return };
+    let cx = stage.cx();
+    for host in 0..=u8::MAX {
+        let from = Some([192, 0, 2, host].into());
+        cx.logins.failed(&Attempt { who: stage.ada.id.to_string(), from, relayed: false });
+    }
+    let begun = tokio::time::Instant::now();
+    authenticate(cx, &typed("ada", PASSWORD)).await.expect("it is right");
+    assert!(begun.elapsed() >= Duration::from_secs(3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_password_for_everybody_is_stopped_where_it_comes_from() {
+    let Some(stage) = Stage::set(Backend::Sqlite).await else { return };
+    let (cx, from) = (stage.cx(), Some([192, 0, 2, 1].into()));
+    for person in 0..200 {
+        cx.logins.failed(&Attempt { who: person.to_string(), from, relayed: false });
+    }
+    let here = PresentedUser { from, ..typed("ada", PASSWORD) };
+    let error = authenticate(cx, &here).await.expect_err("throttled");
+    assert_eq!(error.code(), ErrorCode::Throttled, "{error:?}");
+    let request = stage.request(GrantRequest::Password(here));
+    assert!(grants::issue(cx, request).await.is_ok(), "a server that relays its users' logins goes on");
+    assert!(authenticate(cx, &typed("ada", PASSWORD)).await.is_ok(), "and so does everybody elsewhere");
 }
 
 async fn fixtures(cx: &Context) {
