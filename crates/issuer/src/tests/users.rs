@@ -6,11 +6,12 @@ use argon2::password_hash::PasswordHasher as _;
 use argon2::{Argon2, Params};
 use rstest::rstest;
 use tessera_check::{AudienceRule, Verdict};
-use tessera_store::{User, UserFilter};
+use tessera_store::{Session, User, UserFilter};
 use tessera_types::{
-    Audience, Email, ErrorCode, Failure as _, GrantType, PresentedSecret, Revision, ScopeSet, SessionToken, UserId,
-    Username,
+    Audience, Email, ErrorCode, Failure as _, GrantType, OpaqueHash, PresentedSecret, Revision, ScopeSet, SessionToken,
+    UserId, Username,
 };
+use uuid::Uuid;
 
 use super::{Backend, TestIssuer, draft, presented, secret};
 use crate::context::Context;
@@ -411,6 +412,35 @@ async fn one_password_for_everybody_is_stopped_where_it_comes_from() {
     let request = stage.request(GrantRequest::Password(here));
     assert!(grants::issue(cx, request).await.is_ok(), "a server that relays its users' logins goes on");
     assert!(authenticate(cx, &typed("ada", PASSWORD)).await.is_ok(), "and so does everybody elsewhere");
+}
+
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_sessions_stand_and_a_further_one_ends_the_one_not_used_for_longest(#[case] backend: Backend) {
+    let Some(stage) = Stage::set(backend).await else { return };
+    let cx = stage.cx();
+    let login = async || sessions::login(cx, &typed("ada", PASSWORD), "a browser").await.expect("signed in");
+    let first = login().await;
+    let tx = cx.store.begin().await.expect("begins");
+    for number in 0..99 {
+        let used = first.session.seen.plus(Duration::from_secs(u64::from(number) + 1));
+        let (id, token) = (Uuid::from_bytes([number; 16]), OpaqueHash([number; 32]));
+        tx.sessions().insert(&Session { id, token, seen: used, ..first.session.clone() }).await.expect("inserted");
+    }
+    tx.commit().await.expect("committed");
+    assert!(sessions::find(cx, &first.token).await.expect("told").is_some(), "the hundredth ends none");
+
+    let next = login().await;
+    assert!(sessions::find(cx, &first.token).await.expect("told").is_none(), "not used for longest");
+    assert!(sessions::find(cx, &next.token).await.expect("told").is_some());
+    let there = async |number| cx.store.sessions().find(OpaqueHash([number; 32])).await.expect("read").is_some();
+    assert!(there(0).await && there(98).await, "the others stand");
+    let somebody_elses = users::create(cx, somebody("bob")).await.expect("registered");
+    sessions::login(cx, &typed("bob", PASSWORD), "").await.expect("signed in");
+    assert_eq!(sessions::list(cx, &somebody_elses).await.expect("listed").len(), 1);
+    assert_eq!(sessions::list(cx, &stage.ada).await.expect("listed").len(), 100);
 }
 
 async fn fixtures(cx: &Context) {
