@@ -17,7 +17,7 @@ use crate::standing::{self, NotReady, Owners};
 use crate::throttle::{Attempt, TooMany};
 
 /// How soon a refusal is told, at the earliest. Hashes of other systems take their own time, and what is refused before a hash takes
-/// none: none of it shall show.
+/// none: none of it shall show. What may be imported is bounded so that it fits ([`PasswordHash`]).
 const REFUSAL_AFTER: Duration = Duration::from_millis(300);
 
 /// How often a user who keeps changing is looked at again.
