@@ -90,7 +90,7 @@ impl GrantRequest {
         let password = password.ok_or(ParameterError::Missing("password"))?;
         // One that is too long is nobody's; it is refused as any wrong one is.
         let password = PresentedSecret::new(password).unwrap_or_else(PresentedSecret::nobodys);
-        Ok(Self::Password(PresentedUser { identifier, password, from }))
+        Ok(Self::Password(PresentedUser { identifier, password, from, relayed: false }))
     }
 
     /// The refresh token grant, likewise.

@@ -17,7 +17,10 @@ mod token;
 mod visitor;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderValue, Request, header};
+use axum::routing::{MethodRouter, get, post};
 use tessera_kit::http::error;
 
 use crate::config::Config;
@@ -54,10 +57,10 @@ pub(crate) fn router(cx: &Context, config: &Config, introspection_endpoint: Opti
 /// What a person's browser asks for.
 fn pages() -> Router<Context> {
     Router::new()
-        .route("/oauth2/authorize", get(authorize::handle))
+        .route("/oauth2/authorize", acting(get(authorize::handle), "GET"))
         .route(paths::LOGIN, get(login::show).post(login::submit))
         .route(paths::LOGOUT, post(login::leave))
-        .route(paths::CONSENT, get(consent::show).post(consent::submit))
+        .route(paths::CONSENT, acting(get(consent::show).post(consent::submit), "GET,POST"))
         .route(paths::ACCOUNT, get(account::show))
         .route(paths::REMOVE_APP, post(account::remove_app))
         .route(paths::END_SESSION, post(account::end_session))
@@ -65,6 +68,17 @@ fn pages() -> Router<Context> {
         // A form that is opened again from the address bar: people get a page, and no JSON.
         .method_not_allowed_fallback(flow::wrong_method)
         .merge(pages::assets::routes())
+}
+
+/// A page that may keep or decide something when it is opened. HEAD promises to change nothing (RFC 9110 section 9.2.1), and axum
+/// would hand it to the GET handler: it is refused. `allow` are the methods that are left.
+fn acting(page: MethodRouter<Context>, allow: &'static str) -> MethodRouter<Context> {
+    let refuse = move |state: State<Context>, request: Request<Body>| async move {
+        let mut response = flow::wrong_method(state, request).await;
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
+        response
+    };
+    page.head(refuse).fallback(refuse)
 }
 
 /// The path of the issuer URL, without a slash at its end; empty where there is none.

@@ -108,9 +108,10 @@ impl Passwords {
     /// Whether a presented password is the stored one. With nothing stored it takes as long as with a hash of the server's own,
     /// and is wrong.
     ///
-    /// `admit` is asked once a thread is free, just before the hash: of guesses that were sent all at once, no more than there
-    /// are threads get past a throttle that counts their failures. It runs on that thread, and must not block. Of a caller that
-    /// hung up before that, nothing runs.
+    /// `admit` is asked once a thread is free, just before the hash, and `count` is told whether the password was right before the
+    /// thread takes the next one: of guesses that were sent all at once, no more than there are threads get past a throttle that
+    /// counts their failures, however late their callers hear of it. Both run on that thread, and must not block. Of a caller that
+    /// hung up before that, nothing runs; of one that hung up later, the failure counts.
     ///
     /// # Errors
     /// `Busy` over the bound.
@@ -119,6 +120,7 @@ impl Passwords {
         stored: Option<&PasswordHash>,
         presented: &PresentedSecret,
         admit: impl FnOnce() -> bool + Send + 'static,
+        count: impl FnOnce(bool) + Send + 'static,
     ) -> Result<Checked, PasswordError> {
         let (stored, presented, decoy) = (stored.cloned(), presented.clone(), Arc::clone(&self.decoy));
         let check = move || {
@@ -133,6 +135,7 @@ impl Passwords {
                 }
                 None => verify_argon2id(&decoy, &presented)? && stored.is_some(),
             };
+            count(matched);
             Ok(if matched { Checked::Matched } else { Checked::Wrong })
         };
         self.pool.run(check).await?

@@ -33,7 +33,7 @@ impl Telemetry {
         );
         let floor_stopped = metrics.gauge(
             "tessera_floor_stopped",
-            "1 where the clocks jumped or differ, so that nothing is deleted by them until a restart.",
+            "1 where the clocks jumped or differ, so that what is remembered is not deleted by them until a restart.",
             &[],
         );
         Self { metrics, barrier, refresh_reuse, floor_stopped }

@@ -17,7 +17,7 @@ use foldhash::quality::RandomState;
 use hashbrown::HashMap;
 use tessera_types::Clock;
 
-pub(crate) use login::LoginThrottle;
+pub(crate) use login::{Attempt, LoginThrottle};
 
 /// So many failures at once are forgiven.
 const BURST: u32 = 20;

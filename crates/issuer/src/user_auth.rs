@@ -1,6 +1,7 @@
 //! Who somebody is, by username or e-mail address and password.
 //!
-//! Threats: guessing (slow hash, one counter for all the names of a user, checked once more when a thread is free for the hash),
+//! Threats: guessing (slow hash, one counter for all the names of a user and one for each network, checked once more when a thread is
+//! free for the hash; from many networks at once, a delay),
 //! telling known users from unknown ones (same answer, same work, same time), and a flood of guesses that takes the cores from
 //! everybody else (a pool of its own, of low priority).
 
@@ -13,10 +14,10 @@ use tessera_types::{ErrorCode, Failure, LoginKey, PasswordHash, PresentedSecret,
 use crate::context::Context;
 use crate::passwords::{Checked, PasswordError};
 use crate::standing::{self, NotReady, Owners};
-use crate::throttle::TooMany;
+use crate::throttle::{Attempt, TooMany};
 
 /// How soon a refusal is told, at the earliest. Hashes of other systems take their own time, and what is refused before a hash takes
-/// none: none of it shall show.
+/// none: none of it shall show. What may be imported is bounded so that it fits ([`PasswordHash`]).
 const REFUSAL_AFTER: Duration = Duration::from_millis(300);
 
 /// How often a user who keeps changing is looked at again.
@@ -31,6 +32,9 @@ pub struct PresentedUser {
     pub password: PresentedSecret,
     /// From where, as far as known.
     pub from: Option<IpAddr>,
+    /// Whether that is the address of a server that relays everybody's logins: failures from there are then counted for each person,
+    /// and not for all of them together.
+    pub relayed: bool,
 }
 
 /// A user who is who they say.
@@ -48,7 +52,7 @@ pub enum UserAuthError {
     /// Unknown user, wrong password, none at all, or disabled: the caller is not told which.
     #[error("user authentication failed: {0}")]
     Refused(Refusal),
-    /// Too many failures for that user from there.
+    /// Too many failures for that user from there, or from there for anybody.
     #[error("too many failed logins")]
     Throttled(Duration),
     /// The hash was not made.
@@ -161,20 +165,21 @@ async fn once(cx: &Context, presented: &PresentedUser) -> Result<AuthenticatedUs
         None => None,
     };
     let who = counted_as(user.as_ref(), key.as_ref());
-    let admitted = || cx.logins.admit(&who, presented.from);
+    let attempt = Attempt { who, from: presented.from, relayed: presented.relayed };
+    let admitted = || cx.logins.admit(&attempt);
     admitted().map_err(|TooMany(wait)| UserAuthError::Throttled(wait))?;
+    tokio::time::sleep(cx.logins.delay(&attempt)).await;
     let stored = user.as_ref().and_then(|user| user.password.as_ref());
-    match check(cx, stored, presented, &who).await? {
+    match check(cx, stored, presented, &attempt).await? {
         Checked::NotAdmitted => {
             let wait = admitted().err().map_or(Duration::from_secs(1), |TooMany(wait)| wait);
             return Err(UserAuthError::Throttled(wait));
         }
         Checked::Wrong => {
-            cx.logins.failed(&who, presented.from);
             let refusal = if user.is_some() { Refusal::WrongPassword } else { Refusal::Unknown };
             return Err(UserAuthError::Refused(refusal));
         }
-        Checked::Matched => cx.logins.succeeded(&who, presented.from),
+        Checked::Matched => {}
     }
     let user = user.ok_or(UserAuthError::Refused(Refusal::Unknown))?;
     if !user.enabled {
@@ -188,11 +193,16 @@ async fn check(
     cx: &Context,
     stored: Option<&PasswordHash>,
     presented: &PresentedUser,
-    who: &str,
+    attempt: &Attempt,
 ) -> Result<Checked, PasswordError> {
-    let (logins, who, from) = (cx.logins.clone(), who.to_owned(), presented.from);
-    let admit = move || logins.admit(&who, from).is_ok();
-    cx.user_passwords.verify_password(stored, &presented.password, admit).await
+    let (logins, asked) = (cx.logins.clone(), attempt.clone());
+    let admit = move || logins.admit(&asked).is_ok();
+    let (logins, counted) = (cx.logins.clone(), attempt.clone());
+    let count = move |matched| match matched {
+        true => logins.succeeded(&counted),
+        false => logins.failed(&counted),
+    };
+    cx.user_passwords.verify_password(stored, &presented.password, admit, count).await
 }
 
 /// What failures are counted under: all the names of a user are one (Authelia CVE-2025-24806), and a name that is nobody's is itself.

@@ -4,11 +4,13 @@ use std::ops::Deref;
 
 use sea_orm::sea_query::{LockType, OnConflict};
 use sea_orm::{
-    ColumnTrait as _, DatabaseExecutor, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    ColumnTrait as _, DatabaseExecutor, EntityTrait as _, JoinType, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _, RelationDef,
 };
 use tessera_types::{ClientId, ScopeSet, Timestamp, UserId};
 
-use crate::entities::consent;
+use crate::clients::Client;
+use crate::entities::{client, consent};
 use crate::error::StoreError;
 use crate::transaction::Transaction;
 
@@ -50,6 +52,23 @@ impl<'a> Consents<'a> {
             .order_by_asc(consent::Column::ClientId);
         query.all(&self.source).await?.into_iter().map(Consent::try_from).collect()
     }
+
+    /// As [`of_user`](Self::of_user), with the clients.
+    pub async fn with_clients(&self, user: UserId) -> Result<Vec<(Consent, Client)>, StoreError> {
+        let query = consent::Entity::find()
+            .join(JoinType::InnerJoin, client_of())
+            .select_also(client::Entity)
+            .filter(consent::Column::UserId.eq(user.to_string()))
+            .order_by_asc(consent::Column::ClientId);
+        let rows = query.all(&self.source).await?.into_iter();
+        let pairs = rows.filter_map(|(consent, client)| client.map(|client| (consent, client)));
+        pairs.map(|(consent, client)| Ok((consent.try_into()?, client.try_into()?))).collect()
+    }
+}
+
+/// From a consent to its client.
+fn client_of() -> RelationDef {
+    consent::Entity::belongs_to(client::Entity).from(consent::Column::ClientId).to(client::Column::Id).into()
 }
 
 /// Reads and writes consents.

@@ -26,6 +26,9 @@ pub struct ScopeRecord {
     pub created: Timestamp,
 }
 
+/// How many are asked for in one query: databases bound the parameters of a statement.
+const AT_ONCE: usize = 500;
+
 /// Reads scopes.
 pub struct Scopes<'a> {
     source: DatabaseExecutor<'a>,
@@ -42,15 +45,21 @@ impl<'a> Scopes<'a> {
         row.map(ScopeRecord::try_from).transpose()
     }
 
+    /// Those of a set that are registered, in no order.
+    pub async fn find_all(&self, names: &ScopeSet) -> Result<Vec<ScopeRecord>, StoreError> {
+        let names: Vec<&str> = names.iter().map(Scope::as_str).collect();
+        let mut found = Vec::with_capacity(names.len());
+        for some in names.chunks(AT_ONCE) {
+            let query = scope::Entity::find().filter(scope::Column::Name.is_in(some.iter().copied()));
+            found.extend(query.all(&self.source).await?);
+        }
+        found.into_iter().map(ScopeRecord::try_from).collect()
+    }
+
     /// Those of a set that are not registered.
     pub async fn unregistered(&self, names: &ScopeSet) -> Result<ScopeSet, StoreError> {
-        let mut missing = ScopeSet::default();
-        for name in names {
-            if self.find(name).await?.is_none() {
-                missing.insert(name.clone());
-            }
-        }
-        Ok(missing)
+        let registered: ScopeSet = self.find_all(names).await?.into_iter().map(|record| record.name).collect();
+        Ok(names.iter().filter(|name| !registered.contains(name.as_str())).cloned().collect())
     }
 
     /// Scopes ordered by name, byte by byte: at most `limit` of those after `after`.

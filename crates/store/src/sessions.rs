@@ -16,6 +16,9 @@ use crate::transaction::Transaction;
 /// The most sessions of one user that are listed.
 const MOST_LISTED: u64 = 100;
 
+/// The most sessions that are ended at once because there are too many: further ones are next time's.
+const MOST_ENDED: u64 = 1000;
+
 /// A person's session in one browser.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
@@ -117,6 +120,26 @@ impl<'a> SessionWrites<'a> {
             .filter(session::Column::Id.eq(id.to_string()));
         let result = delete.exec(self.transaction.inner()).await.map_err(|error| self.transaction.fail(error))?;
         Ok(result.rows_affected == 1)
+    }
+
+    /// Ends a user's sessions but for so many, those not used for longest first; says how many that were.
+    pub async fn delete_oldest(&self, user: UserId, keep: u64) -> Result<u64, StoreError> {
+        let transaction = self.transaction.inner();
+        let surplus = session::Entity::find()
+            .select_only()
+            .column(session::Column::Id)
+            .filter(session::Column::UserId.eq(user.to_string()))
+            .order_by_desc(session::Column::Seen)
+            .order_by_asc(session::Column::Id)
+            .offset(keep)
+            .limit(MOST_ENDED);
+        let surplus: Vec<String> = surplus.into_tuple().all(transaction).await?;
+        if surplus.is_empty() {
+            return Ok(0);
+        }
+        let delete = session::Entity::delete_many().filter(session::Column::Id.is_in(surplus));
+        let result = delete.exec(transaction).await.map_err(|error| self.transaction.fail(error))?;
+        Ok(result.rows_affected)
     }
 
     /// Ends a user's sessions, but for the one given; says how many that were.

@@ -1,15 +1,15 @@
 //! Other methods and broken bodies: a page says so, and nothing fails.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use tessera_tests::shared::shared;
 use tessera_tests::{FORM, request};
 
-use tessera_tests::cast::{application, ask, assert_error_page};
+use tessera_tests::cast::{allowed, application, ask, assert_error_page, cookie, get, signed_in, user};
 
 const PATHS: &[(&str, &str)] = &[
-    ("/oauth2/authorize", "GET,HEAD"),
+    ("/oauth2/authorize", "GET"),
     ("/login", "GET,HEAD,POST"),
-    ("/consent", "GET,HEAD,POST"),
+    ("/consent", "GET,POST"),
     ("/account", "GET,HEAD"),
     ("/logout", "POST"),
     ("/account/apps/remove", "POST"),
@@ -63,9 +63,8 @@ async fn a_browser_is_told_in_a_page_that_nothing_is_there_and_a_program_in_json
 #[tokio::test]
 async fn head_says_what_get_says_without_the_page() -> Result<()> {
     let world = shared().await?;
-    application(world, "headed")?;
     let at = world.pair.ports.issuer_http;
-    for path in ["/login", "/account", "/consent", "/oauth2/authorize", &ask("headed", &[])] {
+    for path in ["/login", "/account"] {
         let (get, head) = (request(at, "GET", path, &[], "").await?, request(at, "HEAD", path, &[], "").await?);
         assert_eq!(head.status, get.status, "{path}");
         assert_eq!(head.body, "", "{path}");
@@ -73,6 +72,29 @@ async fn head_says_what_get_says_without_the_page() -> Result<()> {
             assert_eq!(head.header(name), get.header(name), "{path}");
         }
     }
+    Ok(())
+}
+
+/// Where opening a page keeps or decides something, HEAD is refused: link checkers and mail scanners send it.
+#[tokio::test]
+async fn head_asks_for_nothing_and_decides_nothing() -> Result<()> {
+    let world = shared().await?;
+    let at = world.pair.ports.issuer_http;
+    application(world, "headed")?;
+    user(world, "header")?;
+    let mut person = signed_in(world, "header").await?;
+    allowed(&mut person, &ask("headed", &[])).await?;
+    let cookies = cookie(&mut person);
+    let begun = get(world, &mut person, &ask("headed", &[])).await?;
+    let consent = begun.header("location").context("to the consent page")?;
+    let consent = &consent[consent.find("/consent").context("to the consent page")?..];
+    for (path, allow) in [(&*ask("headed", &[]), "GET"), (consent, "GET,POST")] {
+        let head = request(at, "HEAD", path, &[("cookie", &*cookies)], "").await?;
+        assert_eq!((head.status, head.header("allow"), head.header("location")), (405, Some(allow), None), "{path}");
+        assert_eq!((head.body.as_str(), head.header("x-frame-options")), ("", Some("DENY")), "{path}");
+    }
+    let decided = get(world, &mut person, consent).await?;
+    assert!(decided.header("location").is_some_and(|to| to.contains("code=")), "it was still to decide: {decided:?}");
     Ok(())
 }
 

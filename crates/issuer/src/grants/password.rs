@@ -1,11 +1,11 @@
 //! The resource owner password credentials grant (RFC 6749 section 4.3).
 //!
 //! A first-party client presents what a user typed and acts for them. RFC 9700 section 2.4 forbids it to others, so it is off unless
-//! the operator turned it on, and then for the clients that were given it. Threats: guessing (throttled for each user and address, on
-//! a bounded pool), and a client that keeps acting for a user whose password changed meanwhile (`rev`).
+//! the operator turned it on, and then for the clients that were given it. Threats: guessing (throttled for each user and address, and
+//! for each address of a public client, on a bounded pool), and a client that keeps acting for a user whose password changed meanwhile (`rev`).
 
 use tessera_store::StoreError;
-use tessera_types::GrantType;
+use tessera_types::{ClientType, GrantType};
 
 use super::users::{self, Beginning};
 use super::{Asked, TokenError, Turn, may_use};
@@ -30,7 +30,9 @@ pub async fn execute(
     may_use(client, GrantType::Password)?;
     let scopes = users::scopes(client, asked)?;
     let audience = asked.audience_of(cx, client)?;
-    let user = user_auth::authenticate(cx, presented).await?.user;
+    // Who has a secret is a server, and all its users come from its address; an app on somebody's device comes from theirs.
+    let presented = PresentedUser { relayed: client.kind == ClientType::Confidential, ..presented.clone() };
+    let user = user_auth::authenticate(cx, &presented).await?.user;
     let beginning = Beginning { client, user: &user, scopes, audience, rev: authenticated.rev, asked };
     if beginning.overtaken(cx) {
         return Ok(Turn::Again);

@@ -187,7 +187,7 @@ fn imported(hash: &str) -> Result<PasswordHash, Status> {
                 "The hash is not well-formed. Accepted are argon2id as $argon2id$v=19$m=...,t=...,p=...$salt$hash, and bcrypt as $2b$cost$ with 53 characters after it."
             }
             InvalidPasswordHash::Cost => {
-                "The hash costs too much or too little. Accepted are argon2id up to m=262144, t=16, p=16 and m*t=1048576, and bcrypt with a cost of 4 to 15."
+                "The hash costs too much or too little. Accepted are argon2id up to m*t=262144, t=16 and p=16, and bcrypt with a cost of 4 to 12."
             }
         };
         wire::invalid("password", advice)

@@ -61,7 +61,11 @@ impl AuthorizationService for Authorizations {
         access::allow(&self.0, &request, LOGIN).await?;
         let caller = access::peer(&request);
         let message = request.into_inner();
-        let presented = presented(message.username, message.password, address(&message.client_address, caller)?)?;
+        let presented = PresentedUser {
+            // A front end that does not say where its users are sends them all from its own address.
+            relayed: message.client_address.is_empty(),
+            ..presented(message.username, message.password, address(&message.client_address, caller)?)?
+        };
         let begun =
             sessions::login(&self.0, &presented, &message.user_agent).await.map_err(|error| access::refused(&error))?;
         Ok(Response::new(api::AuthenticateUserResponse {
@@ -149,5 +153,5 @@ fn presented(username: String, password: String, from: Option<IpAddr>) -> Result
         return Err(wire::invalid("password", "The password is missing."));
     }
     let password = PresentedSecret::new(password).unwrap_or_else(PresentedSecret::nobodys);
-    Ok(PresentedUser { identifier: username, password, from })
+    Ok(PresentedUser { identifier: username, password, from, relayed: false })
 }

@@ -1,17 +1,19 @@
 //! `/account`: what a person has allowed whom, and where they are signed in.
 
+use std::collections::HashMap;
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::Request;
 use axum::response::{IntoResponse as _, Response};
 use tessera_kit::http::Form;
-use tessera_store::Session;
-use tessera_types::{ClientId, Failure};
+use tessera_store::{Session, StoreError};
+use tessera_types::{ClientId, Failure, ScopeSet};
 use uuid::Uuid;
 
 use super::consent;
 use super::flow::Page;
-use super::pages::{AccountView, AppView, Language, Notice, Problem, SessionView, paths};
+use super::pages::{AccountView, AppView, Language, Notice, Problem, ScopeView, SessionView, paths};
 use super::visitor::{self, Purpose};
 use crate::context::Context;
 use crate::operations::consents::{self, ConnectedApp, ConsentError};
@@ -112,10 +114,8 @@ async fn view(page: &Page, live: &Live, notice: Option<Notice>) -> Result<Accoun
     let cx = &page.cx;
     let boxed = |error| -> Box<dyn Failure> { Box::new(error) };
     let frame = page.frame(None, paths::ACCOUNT);
-    let mut apps = Vec::new();
-    for connected in consents::list(cx, live.user.id).await.map_err(boxed)? {
-        apps.push(app(cx, connected, frame.language()).await.map_err(boxed)?);
-    }
+    let connected = consents::list(cx, live.user.id).await.map_err(boxed)?;
+    let apps = apps(cx, connected, frame.language()).await.map_err(boxed)?;
     let mut sessions = sessions::list(cx, &live.user).await.map_err(|error| -> Box<dyn Failure> { Box::new(error) })?;
     // The one that the person looks for first; the sort keeps the order of the others.
     sessions.sort_by_key(|session| session.id != live.session.id);
@@ -130,18 +130,19 @@ async fn view(page: &Page, live: &Live, notice: Option<Notice>) -> Result<Accoun
     })
 }
 
-async fn app(
-    cx: &Context,
-    ConnectedApp { consent, client }: ConnectedApp,
-    language: Language,
-) -> Result<AppView, tessera_store::StoreError> {
-    Ok(AppView {
+/// What the page shows of the apps. The scopes of all of them are looked up together.
+async fn apps(cx: &Context, connected: Vec<ConnectedApp>, language: Language) -> Result<Vec<AppView>, StoreError> {
+    let scopes: ScopeSet = connected.iter().flat_map(|app| &app.consent.scopes).cloned().collect();
+    let described = consent::describe(cx, &scopes, language).await?;
+    let described: HashMap<&str, &ScopeView> = described.iter().map(|view| (view.name.as_str(), view)).collect();
+    let view = |ConnectedApp { consent, client }: ConnectedApp| AppView {
         client_id: client.id.to_string(),
         name: client.name,
         redirect: client.redirect_uris.first().map(ToString::to_string),
-        scopes: consent::describe(cx, &consent.scopes, language).await?,
+        scopes: consent.scopes.iter().filter_map(|scope| described.get(scope.as_str()).copied().cloned()).collect(),
         since: consent.created,
-    })
+    };
+    Ok(connected.into_iter().map(view).collect())
 }
 
 fn row(session: Session, live: &Live) -> SessionView {

@@ -1,11 +1,13 @@
 //! `/consent`: a person decides what a client may do.
 
+use std::collections::HashMap;
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::Request;
 use axum::response::{IntoResponse as _, Response};
 use tessera_store::{StoreError, User};
-use tessera_types::ScopeSet;
+use tessera_types::{Scope, ScopeSet};
 
 use super::flow::{Page, Transaction};
 use super::pages::{ConsentView, Language, Problem, ScopeView, paths};
@@ -98,14 +100,14 @@ pub(super) async fn describe(
     scopes: &ScopeSet,
     language: Language,
 ) -> Result<Vec<ScopeView>, StoreError> {
-    let mut described = Vec::with_capacity(scopes.len());
-    for scope in scopes {
-        let record = cx.store.scopes().find(scope).await?;
-        let texts = record.map(|record| record.descriptions).unwrap_or_default();
+    let records = cx.store.scopes().find_all(scopes).await?;
+    let mut texts: HashMap<Scope, _> = records.into_iter().map(|record| (record.name, record.descriptions)).collect();
+    let described = scopes.iter().map(|scope| {
+        let texts = texts.remove(scope).unwrap_or_default();
         let description = texts.get(language.tag()).or_else(|| texts.get(Language::En.tag())).cloned();
-        described.push(ScopeView { name: scope.to_string(), description: description.unwrap_or_default() });
-    }
-    Ok(described)
+        ScopeView { name: scope.to_string(), description: description.unwrap_or_default() }
+    });
+    Ok(described.collect())
 }
 
 /// Who is signed in, as they know themselves.

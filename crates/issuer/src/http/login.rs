@@ -112,7 +112,7 @@ async fn attempt(
     from: Option<std::net::IpAddr>,
 ) -> Result<sessions::Begun, UserAuthError> {
     let password = form.take("password").and_then(PresentedSecret::new).unwrap_or_else(PresentedSecret::nobodys);
-    let presented = PresentedUser { identifier: identifier.to_owned(), password, from };
+    let presented = PresentedUser { identifier: identifier.to_owned(), password, from, relayed: false };
     sessions::login(cx, &presented, &page.visitor.agent).await
 }
 

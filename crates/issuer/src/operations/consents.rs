@@ -54,14 +54,8 @@ impl Failure for ConsentError {
 /// # Errors
 /// What the database says.
 pub async fn list(cx: &Context, user: UserId) -> Result<Vec<ConnectedApp>, StoreError> {
-    let mut apps = Vec::new();
-    for consent in cx.store.consents().of_user(user).await? {
-        // A client that is deleted meanwhile takes its consents along.
-        if let Some(client) = cx.store.clients().find(&consent.client).await? {
-            apps.push(ConnectedApp { consent, client });
-        }
-    }
-    Ok(apps)
+    let found = cx.store.consents().with_clients(user).await?;
+    Ok(found.into_iter().map(|(consent, client)| ConnectedApp { consent, client }).collect())
 }
 
 /// Withdraws what a user allowed a client: the client's codes, refresh tokens and access tokens for that user are dead once this has

@@ -1,9 +1,10 @@
 //! Deletes what is over, a few rows at a time, and raises the floor of the log (revocation.md, "Floor").
 //!
-//! What is over is a matter of clocks, and a deletion cannot be taken back. So everything that goes by them waits until this machine's
-//! clock and the database's agree, and stops for good when one of them jumps: then an operator has to look, and restart the issuer.
-//! Threats: a clock set forward, to have revocations or sessions forgotten early; a deletion so large that nothing can be issued or
-//! revoked meanwhile.
+//! What is over is a matter of clocks, and a deletion cannot be taken back. So what is remembered against somebody, such as a spent
+//! token or a revocation, waits until this machine's clock and the database's agree, and stops for good when one of them jumps: then an
+//! operator has to look, and restart the issuer. Requests and sessions only let somebody in: of them what is over by both clocks is
+//! deleted in any case, or one step of a clock would let their tables grow, and anybody may add to the requests. Threats: a clock set
+//! forward, to have revocations forgotten early; a deletion so large that nothing can be issued or revoked meanwhile.
 
 pub mod clocks;
 
@@ -48,9 +49,11 @@ enum Kind {
     LogEntries,
 }
 
-/// What ends by a clock.
-const BY_CLOCK: [Kind; 5] =
-    [Kind::AuthorizationRequests, Kind::AuthorizationCodes, Kind::RefreshFamilies, Kind::Sessions, Kind::ClientSecrets];
+/// What ends by a clock, and says nothing against anybody once it has ended.
+const BY_EITHER_CLOCK: [Kind; 2] = [Kind::AuthorizationRequests, Kind::Sessions];
+
+/// What ends by a clock that is trusted.
+const BY_CLOCK: [Kind; 3] = [Kind::AuthorizationCodes, Kind::RefreshFamilies, Kind::ClientSecrets];
 
 impl Kind {
     /// The metric's label.
@@ -121,6 +124,9 @@ impl Housekeeping {
     /// What the database says. What was deleted before stays so, and the next round does the rest.
     pub async fn round(&mut self, database: Timestamp) -> Result<(), StoreError> {
         let (own, monotonic) = (self.cx.clock.now(), self.cx.clock.monotonic());
+        for kind in BY_EITHER_CLOCK {
+            self.sweep(kind, own.min(database)).await?;
+        }
         if let Some(now) = self.believed(Reading { own, database, monotonic }) {
             for kind in BY_CLOCK {
                 self.sweep(kind, now).await?;
@@ -140,7 +146,7 @@ impl Housekeeping {
                 if !self.stopped {
                     tracing::error!(
                         error = %distrust,
-                        "nothing is deleted by the clock any more, and the floor stays: set the clocks right, then restart the issuer"
+                        "codes, refresh tokens and secrets that are over are not deleted any more, and the floor stays: set the clocks right, then restart the issuer"
                     );
                 }
                 self.stopped = true;

@@ -16,6 +16,9 @@ use crate::user_auth::{self, AuthenticatedUser, PresentedUser, Refusal, UserAuth
 /// How old what is kept of a session's last use may be: a session costs a write once in a while, not with every page.
 const TOUCH_EVERY: Duration = Duration::from_secs(300);
 
+/// The most sessions a user has; a further one ends the one not used for longest. Whoever knows a password fills no table with it.
+const MOST: u64 = 100;
+
 /// The most that is kept of what a browser calls itself, in characters.
 const AGENT_MAX: usize = 255;
 
@@ -78,7 +81,7 @@ impl Failure for SessionError {
     }
 }
 
-/// Authenticates a user and begins a session.
+/// Authenticates a user and begins a session. Where they have [`MOST`] already, the one not used for longest ends.
 ///
 /// # Errors
 /// As [`user_auth::authenticate`].
@@ -98,13 +101,15 @@ pub async fn login(cx: &Context, presented: &PresentedUser, agent: &str) -> Resu
         address: presented.from.map(|address: IpAddr| address.to_canonical().to_string()).unwrap_or_default(),
     };
     let tx = cx.store.begin().await?;
+    // Before the insert: the new one is not among those that may end.
+    let ended = tx.sessions().delete_oldest(user.id, MOST - 1).await?;
     match tx.sessions().insert(&session).await {
         // Deleted meanwhile.
         Err(StoreError::Missing) => return Err(UserAuthError::Refused(Refusal::Unknown)),
         written => written?,
     }
     tx.commit().await?;
-    tracing::info!(user_id = %user.id, "login");
+    tracing::info!(user_id = %user.id, sessions_ended = ended, "login");
     Ok(Begun { token, session, user })
 }
 

@@ -27,7 +27,7 @@ fn unreadable() -> PasswordHash {
 /// Asks for a check whose hash is never reached; it is queued at the first poll.
 fn ask(passwords: &Passwords, admit: impl FnOnce() -> bool + Send + 'static) -> Answer {
     let passwords = passwords.clone();
-    Box::pin(async move { passwords.verify_password(None, &secret("x"), admit).await })
+    Box::pin(async move { passwords.verify_password(None, &secret("x"), admit, |_| ()).await })
 }
 
 /// Keeps a thread until told. Returns once the thread is taken.
@@ -51,7 +51,7 @@ async fn a_password_matches_its_own_hash_alone() {
     assert!(!stored.needs_upgrade());
     assert_eq!(stored.to_stored().parse(), Ok(stored.clone()));
     for (presented, expected) in [("correct", Checked::Matched), ("wrong", Checked::Wrong)] {
-        let checked = passwords.verify_password(Some(&stored), &secret(presented), || true).await;
+        let checked = passwords.verify_password(Some(&stored), &secret(presented), || true, |_| ()).await;
         assert_eq!(checked.expect("an answer"), expected, "{presented}");
     }
 }
@@ -68,7 +68,7 @@ async fn imported_hashes_verify(#[case] stored: &str, #[case] password: &str) {
     let stored: PasswordHash = stored.parse().expect("a hash");
     assert!(stored.needs_upgrade());
     for (presented, expected) in [(password, Checked::Matched), ("b", Checked::Wrong)] {
-        let checked = passwords.verify_password(Some(&stored), &secret(presented), || true).await;
+        let checked = passwords.verify_password(Some(&stored), &secret(presented), || true, |_| ()).await;
         assert_eq!(checked.expect("an answer"), expected, "{presented}");
     }
 }
@@ -78,24 +78,44 @@ async fn bcrypt_knows_72_bytes_of_a_password() {
     let long = "x".repeat(80);
     let stored = bcrypt::hash_with_salt(&long, 4, [7; 16]).expect("a hash").to_string();
     let stored: PasswordHash = stored.parse().expect("a hash");
-    let checked = passwords(1).verify_password(Some(&stored), &secret(&long[..72]), || true).await;
+    let checked = passwords(1).verify_password(Some(&stored), &secret(&long[..72]), || true, |_| ()).await;
     assert_eq!(checked.expect("an answer"), Checked::Matched);
 }
 
 #[tokio::test]
 async fn an_unknown_person_costs_a_hash_and_is_wrong() {
     let mut passwords = passwords(1);
-    let checked = passwords.verify_password(None, &secret("x"), || true).await;
+    let checked = passwords.verify_password(None, &secret("x"), || true, |_| ()).await;
     assert_eq!(checked.expect("an answer"), Checked::Wrong);
     passwords.decoy = unreadable().to_stored().into();
-    let checked = passwords.verify_password(None, &secret("x"), || true).await;
+    let checked = passwords.verify_password(None, &secret("x"), || true, |_| ()).await;
     assert!(matches!(checked, Err(PasswordError::Hash(_))), "the decoy is looked at: {checked:?}");
 }
 
 #[tokio::test]
 async fn nothing_is_looked_at_that_the_throttle_does_not_admit() {
-    let checked = passwords(1).verify_password(Some(&unreadable()), &secret("x"), || false).await;
+    let checked = passwords(1).verify_password(Some(&unreadable()), &secret("x"), || false, |_| ()).await;
     assert_eq!(checked.expect("an answer"), Checked::NotAdmitted);
+}
+
+#[tokio::test]
+async fn a_failure_is_counted_before_its_thread_takes_the_next_guess() {
+    let passwords = passwords(1);
+    let (kept, release) = keep_a_thread(&passwords).await;
+    let failed = Arc::new(AtomicBool::new(false));
+    let guess = || {
+        let (passwords, seen, counted) = (passwords.clone(), Arc::clone(&failed), Arc::clone(&failed));
+        let admit = move || !seen.load(Ordering::SeqCst);
+        let count = move |matched: bool| counted.store(!matched, Ordering::SeqCst);
+        Box::pin(async move { passwords.verify_password(None, &secret("x"), admit, count).await })
+    };
+    let (mut first, mut second) = (guess(), guess());
+    assert!(poll!(&mut first).is_pending() && poll!(&mut second).is_pending(), "they were sent at once");
+    release.send(()).expect("the thread waits");
+    // The first one's caller is not told before the second one is decided.
+    assert_eq!(second.await.expect("an answer"), Checked::NotAdmitted);
+    assert_eq!(first.await.expect("an answer"), Checked::Wrong);
+    kept.await.expect("an answer");
 }
 
 #[tokio::test]

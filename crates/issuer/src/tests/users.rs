@@ -1,14 +1,17 @@
 //! Administration of users, and what becomes of all they have.
 
+use std::time::Duration;
+
 use argon2::password_hash::PasswordHasher as _;
 use argon2::{Argon2, Params};
 use rstest::rstest;
 use tessera_check::{AudienceRule, Verdict};
-use tessera_store::{User, UserFilter};
+use tessera_store::{Session, User, UserFilter};
 use tessera_types::{
-    Audience, Email, ErrorCode, Failure as _, GrantType, PresentedSecret, Revision, ScopeSet, SessionToken, UserId,
-    Username,
+    Audience, Email, ErrorCode, Failure as _, GrantType, OpaqueHash, PresentedSecret, Revision, ScopeSet, SessionToken,
+    UserId, Username,
 };
+use uuid::Uuid;
 
 use super::{Backend, TestIssuer, draft, presented, secret};
 use crate::context::Context;
@@ -17,6 +20,7 @@ use crate::operations::clients::{self, AdminError, DraftError};
 use crate::operations::sessions;
 use crate::operations::setup::Setup;
 use crate::operations::users::{self, NewPassword, UserDraft, UserDraftError, UserPatch};
+use crate::throttle::Attempt;
 use crate::user_auth::{PresentedUser, Refusal, UserAuthError, authenticate};
 
 const PASSWORD: &str = "correct horse";
@@ -35,7 +39,7 @@ fn somebody(name: &str) -> UserDraft {
 }
 
 fn typed(identifier: &str, password: &str) -> PresentedUser {
-    PresentedUser { identifier: identifier.to_owned(), password: secret(password), from: None }
+    PresentedUser { identifier: identifier.to_owned(), password: secret(password), from: None, relayed: false }
 }
 
 /// What a user has: a session, an access token and a refresh token.
@@ -380,6 +384,63 @@ async fn all_the_names_of_a_user_share_one_counter() {
         tokio::task::yield_now().await;
     }
     assert!(authenticate(cx, &typed("ada", PASSWORD)).await.is_ok(), "after the wait it said");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_guessed_at_from_everywhere_waits_and_is_let_in() {
+    let Some(stage) = Stage::set(Backend::Sqlite).await else { return };
+    let cx = stage.cx();
+    for host in 0..=u8::MAX {
+        let from = Some([192, 0, 2, host].into());
+        cx.logins.failed(&Attempt { who: stage.ada.id.to_string(), from, relayed: false });
+    }
+    let begun = tokio::time::Instant::now();
+    authenticate(cx, &typed("ada", PASSWORD)).await.expect("it is right");
+    assert!(begun.elapsed() >= Duration::from_secs(3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_password_for_everybody_is_stopped_where_it_comes_from() {
+    let Some(stage) = Stage::set(Backend::Sqlite).await else { return };
+    let (cx, from) = (stage.cx(), Some([192, 0, 2, 1].into()));
+    for person in 0..200 {
+        cx.logins.failed(&Attempt { who: person.to_string(), from, relayed: false });
+    }
+    let here = PresentedUser { from, ..typed("ada", PASSWORD) };
+    let error = authenticate(cx, &here).await.expect_err("throttled");
+    assert_eq!(error.code(), ErrorCode::Throttled, "{error:?}");
+    let request = stage.request(GrantRequest::Password(here));
+    assert!(grants::issue(cx, request).await.is_ok(), "a server that relays its users' logins goes on");
+    assert!(authenticate(cx, &typed("ada", PASSWORD)).await.is_ok(), "and so does everybody elsewhere");
+}
+
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_sessions_stand_and_a_further_one_ends_the_one_not_used_for_longest(#[case] backend: Backend) {
+    let Some(stage) = Stage::set(backend).await else { return };
+    let cx = stage.cx();
+    let login = async || sessions::login(cx, &typed("ada", PASSWORD), "a browser").await.expect("signed in");
+    let first = login().await;
+    let tx = cx.store.begin().await.expect("begins");
+    for number in 0..99 {
+        let used = first.session.seen.plus(Duration::from_secs(u64::from(number) + 1));
+        let (id, token) = (Uuid::from_bytes([number; 16]), OpaqueHash([number; 32]));
+        tx.sessions().insert(&Session { id, token, seen: used, ..first.session.clone() }).await.expect("inserted");
+    }
+    tx.commit().await.expect("committed");
+    assert!(sessions::find(cx, &first.token).await.expect("told").is_some(), "the hundredth ends none");
+
+    let next = login().await;
+    assert!(sessions::find(cx, &first.token).await.expect("told").is_none(), "not used for longest");
+    assert!(sessions::find(cx, &next.token).await.expect("told").is_some());
+    let there = async |number| cx.store.sessions().find(OpaqueHash([number; 32])).await.expect("read").is_some();
+    assert!(there(0).await && there(98).await, "the others stand");
+    let somebody_elses = users::create(cx, somebody("bob")).await.expect("registered");
+    sessions::login(cx, &typed("bob", PASSWORD), "").await.expect("signed in");
+    assert_eq!(sessions::list(cx, &somebody_elses).await.expect("listed").len(), 1);
+    assert_eq!(sessions::list(cx, &stage.ada).await.expect("listed").len(), 100);
 }
 
 async fn fixtures(cx: &Context) {

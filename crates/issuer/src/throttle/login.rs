@@ -1,25 +1,61 @@
-//! Failed logins, counted per person and network.
+//! Failed logins, counted three ways.
 //!
-//! The 10th failure blocks the pair for 10 s, the 15th for 30 s, the 20th and every later one for 60 s; between them the next guess
-//! is free, so that a person who mistypes does not notice. A right password forgets the failures, and so does an hour
-//! without one. Who guesses from elsewhere locks nobody out. Known and unknown people are counted alike.
+//! Per person and network: the 10th failure blocks the pair for 10 s, the 15th for 30 s, the 20th and every later one for 60 s; between
+//! them the next guess is free, so that a person who mistypes does not notice. A right password forgets the failures, and so does an
+//! hour without one.
+//!
+//! Per network alone, against one password tried on everybody: 200 failures at once, and one more each 3 s. A right password forgets
+//! nothing: whoever guesses may have an account. A server that relays its users' logins from its own address is not counted so.
+//!
+//! Per person alone, against guesses from many networks: after 100 failures each further guess waits before it is looked at.
+//!
+//! Who guesses from elsewhere locks nobody out: what counts over all networks delays and never refuses. Known and unknown people are
+//! counted alike.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hashbrown::HashMap;
 use tessera_types::Clock;
 
-use super::{MOST, Pairs, TooMany};
+use super::{FailureThrottle, MOST, Pairs, TooMany};
 
 /// A counter that rests so long is forgotten.
 const REST: Duration = Duration::from_secs(60 * 60);
+
+/// So many failures at once are forgiven a network.
+const NETWORK_BURST: u32 = 200;
+
+/// How long it takes until one failure of a network is forgotten.
+const NETWORK_REFILL: Duration = Duration::from_secs(3);
+
+/// So many failures at once are forgiven a person, over all networks.
+const PERSON_BURST: u32 = 100;
+
+/// How long it takes until one failure of a person is forgotten: a hundred in an hour.
+const PERSON_REFILL: Duration = Duration::from_secs(36);
+
+/// How long a login waits whose person has failed too often: short enough for the person.
+const DELAY: Duration = Duration::from_secs(3);
+
+/// A login: what its failure counts under.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// The person, however they are named.
+    pub who: String,
+    /// From where, as far as known.
+    pub from: Option<IpAddr>,
+    /// Whether that is a server's address from which everybody's logins come.
+    pub relayed: bool,
+}
 
 /// Counts failed logins and says when there were too many.
 #[derive(Clone)]
 pub struct LoginThrottle {
     clock: Arc<dyn Clock>,
+    networks: FailureThrottle,
+    people: FailureThrottle,
     pairs: Pairs,
     counters: Arc<Mutex<Counters>>,
 }
@@ -39,24 +75,45 @@ impl LoginThrottle {
     /// A throttle on this clock.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, pairs: Pairs::default(), counters: Arc::default() }
+        let paced = |burst, refill| FailureThrottle { burst, refill, ..FailureThrottle::new(Arc::clone(&clock)) };
+        Self {
+            networks: paced(NETWORK_BURST, NETWORK_REFILL),
+            people: paced(PERSON_BURST, PERSON_REFILL),
+            clock,
+            pairs: Pairs::default(),
+            counters: Arc::default(),
+        }
     }
 
     /// Whether a further password may be looked at.
     ///
     /// # Errors
     /// [`TooMany`] with the time to wait, at least a second.
-    pub fn admit(&self, who: &str, from: Option<IpAddr>) -> Result<(), TooMany> {
+    pub fn admit(&self, attempt: &Attempt) -> Result<(), TooMany> {
+        let pair = self.pairs.of(&attempt.who, attempt.from);
         let now = self.clock.monotonic();
-        let blocked_until = self.lock().0.get(&self.pairs.of(who, from)).map_or(now, |counter| counter.blocked_until);
+        let blocked_until = self.lock().0.get(&pair).map_or(now, |counter| counter.blocked_until);
         let wait = blocked_until.saturating_sub(now);
-        if wait.is_zero() { Ok(()) } else { Err(TooMany(wait.max(Duration::from_secs(1)))) }
+        if !wait.is_zero() {
+            return Err(TooMany(wait.max(Duration::from_secs(1))));
+        }
+        attempt.network().map_or(Ok(()), |network| self.networks.admit("", Some(network)))
+    }
+
+    /// How long a login has to wait before its password is looked at; right or wrong, or the time would tell.
+    #[must_use]
+    pub fn delay(&self, attempt: &Attempt) -> Duration {
+        if self.people.admit(&attempt.who, None).is_err() { DELAY } else { Duration::ZERO }
     }
 
     /// Counts a wrong password.
-    pub fn failed(&self, who: &str, from: Option<IpAddr>) {
+    pub fn failed(&self, attempt: &Attempt) {
+        self.people.failed(&attempt.who, None);
+        if let Some(network) = attempt.network() {
+            self.networks.failed("", Some(network));
+        }
         let now = self.clock.monotonic();
-        let pair = self.pairs.of(who, from);
+        let pair = self.pairs.of(&attempt.who, attempt.from);
         let mut counters = self.lock();
         counters.make_room(pair, now);
         let counter = counters.0.entry(pair).or_default();
@@ -69,13 +126,24 @@ impl LoginThrottle {
         counter.blocked_until = counter.blocked_until.max(now + block_after(counter.failures));
     }
 
-    /// Forgets the failures: the password was right.
-    pub fn succeeded(&self, who: &str, from: Option<IpAddr>) {
-        self.lock().0.remove(&self.pairs.of(who, from));
+    /// Forgets the pair's failures: the password was right.
+    pub fn succeeded(&self, attempt: &Attempt) {
+        self.lock().0.remove(&self.pairs.of(&attempt.who, attempt.from));
     }
 
     fn lock(&self) -> MutexGuard<'_, Counters> {
         self.counters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Attempt {
+    /// The network whose failures are counted, over all people. One subscriber may have a whole IPv6 site (/48), of 65536 networks.
+    fn network(&self) -> Option<IpAddr> {
+        let from = self.from.filter(|_| !self.relayed)?.to_canonical();
+        Some(match from {
+            IpAddr::V4(_) => from,
+            IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 80 << 80)),
+        })
     }
 }
 
@@ -114,117 +182,4 @@ fn block_after(failures: u32) -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use tessera_testkit::MockClock;
-
-    const HERE: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST));
-
-    fn throttle() -> (Arc<MockClock>, LoginThrottle) {
-        let clock = Arc::new(MockClock::default());
-        let throttle = LoginThrottle::new(Arc::clone(&clock) as Arc<dyn Clock>);
-        (clock, throttle)
-    }
-
-    fn fail(throttle: &LoginThrottle, times: u32) {
-        for _ in 0..times {
-            throttle.failed("ada", HERE);
-        }
-    }
-
-    fn wait(throttle: &LoginThrottle) -> u64 {
-        throttle.admit("ada", HERE).err().map_or(0, |TooMany(wait)| wait.as_secs())
-    }
-
-    #[test]
-    fn the_10th_15th_20th_and_every_later_failure_block() {
-        let (clock, throttle) = throttle();
-        for failure in 1..=23 {
-            fail(&throttle, 1);
-            let expected = match failure {
-                10 => 10,
-                15 => 30,
-                20.. => 60,
-                _ => 0,
-            };
-            assert_eq!(wait(&throttle), expected, "after {failure} failures");
-            clock.advance(Duration::from_secs(expected));
-            assert_eq!(wait(&throttle), 0, "after the wait of {failure} failures");
-        }
-    }
-
-    #[test]
-    fn a_wait_is_at_least_a_second_and_ends_on_time() {
-        let (clock, throttle) = throttle();
-        fail(&throttle, 10);
-        clock.advance(Duration::from_millis(9_999));
-        assert_eq!(throttle.admit("ada", HERE), Err(TooMany(Duration::from_secs(1))));
-        clock.advance(Duration::from_millis(1));
-        assert_eq!(throttle.admit("ada", HERE), Ok(()));
-    }
-
-    #[test]
-    fn a_failure_within_a_block_does_not_shorten_it() {
-        let (_, throttle) = throttle();
-        fail(&throttle, 11);
-        assert_eq!(wait(&throttle), 10);
-    }
-
-    #[test]
-    fn success_forgets_the_failures() {
-        let (_, throttle) = throttle();
-        fail(&throttle, 9);
-        throttle.succeeded("ada", HERE);
-        fail(&throttle, 9);
-        assert_eq!(wait(&throttle), 0);
-        fail(&throttle, 1);
-        assert_eq!(wait(&throttle), 10);
-    }
-
-    #[test]
-    fn an_hour_of_rest_forgets_the_failures() {
-        let (clock, throttle) = throttle();
-        fail(&throttle, 9);
-        clock.advance(REST);
-        fail(&throttle, 9);
-        assert_eq!(wait(&throttle), 0);
-        clock.advance(REST.saturating_sub(Duration::from_secs(1)));
-        fail(&throttle, 1);
-        assert_eq!(wait(&throttle), 10);
-    }
-
-    #[test]
-    fn one_network_has_one_counter_and_another_its_own() {
-        let (_, throttle) = throttle();
-        for host in 0..10 {
-            throttle.failed("ada", Some(format!("2001:db8::{host:x}").parse().expect("an address")));
-        }
-        assert!(throttle.admit("ada", Some("2001:db8::ffff".parse().expect("an address"))).is_err());
-        assert!(throttle.admit("ada", Some("2001:db8:0:1::1".parse().expect("an address"))).is_ok());
-        assert!(throttle.admit("grace", Some("2001:db8::1".parse().expect("an address"))).is_ok());
-        assert!(throttle.admit("ada", HERE).is_ok());
-        assert!(throttle.admit("ada", None).is_ok());
-    }
-
-    #[test]
-    fn pairs_without_number_take_no_more_room_and_block_nobody_else() {
-        let (clock, throttle) = throttle();
-        for pair in 0..MOST {
-            clock.advance(Duration::from_millis(1));
-            throttle.failed(&pair.to_string(), HERE);
-        }
-        fail(&throttle, 10);
-        assert!(throttle.lock().0.len() <= MOST);
-        assert_eq!(wait(&throttle), 10, "the latest are kept");
-        for pair in 0..MOST / 4 {
-            throttle.failed(&format!("more {pair}"), HERE);
-        }
-        assert_eq!(wait(&throttle), 10, "a further quarter pushes out none of them");
-        assert!(throttle.admit("somebody", HERE).is_ok());
-        clock.advance(REST);
-        for pair in 0..=MOST {
-            throttle.failed(&format!("later {pair}"), HERE);
-        }
-        assert!(throttle.lock().0.len() <= MOST);
-    }
-}
+mod tests;

@@ -24,6 +24,8 @@ async fn a_consent_reads_back_as_written(f: Fixture) {
     let (one, two) = (user(1).id, user(2).id);
     keep(&f, &[consent(one, "b"), consent(one, "a"), consent(two, "a")]).await;
     assert_eq!(f.db.consents().of_user(one).await.expect("lists"), [consent(one, "a"), consent(one, "b")]);
+    let with_clients = f.db.consents().with_clients(one).await.expect("lists");
+    assert_eq!(with_clients, ["a", "b"].map(|id| (consent(one, id), client(id))));
     assert_eq!(f.db.consents().find(two, &client("a").id).await.expect("finds"), Some(consent(two, "a")));
     assert_eq!(f.db.consents().find(two, &client("b").id).await.expect("finds"), None);
 }

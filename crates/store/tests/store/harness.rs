@@ -186,7 +186,11 @@ pub(crate) fn user(number: u8) -> User {
         username: format!("User-{number}").parse().expect("a username"),
         name: "Ada \"Countess\" Lovelace, 5 % más".into(),
         email: Some(format!("User-{number}@Example.test").parse().expect("an address")),
-        password: Some("$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g".parse().expect("a hash")),
+        password: Some(
+            "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g"
+                .parse()
+                .expect("a hash"),
+        ),
         enabled: true,
         created: Timestamp(1_700_000_000),
         updated: Timestamp(1_700_000_001),

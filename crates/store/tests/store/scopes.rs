@@ -2,7 +2,7 @@ use tessera_store::{StoreError, Unique};
 
 use crate::harness::{Fixture, on_both, scope};
 
-on_both!(ready: a_scope_reads_back_as_written, a_scope_is_registered_once, a_change_needs_its_scope, scopes_come_in_pages);
+on_both!(ready: a_scope_reads_back_as_written, a_scope_is_registered_once, a_change_needs_its_scope, scopes_come_in_pages, a_large_set_is_found_together);
 
 async fn a_scope_reads_back_as_written(f: Fixture) {
     let tx = f.db.begin().await.expect("begins");
@@ -43,4 +43,19 @@ async fn scopes_come_in_pages(f: Fixture) {
     let first = f.db.scopes().list(None, 1).await.expect("lists");
     assert_eq!(first, [scope("B")]);
     assert_eq!(f.db.scopes().list(Some(&first[0].name), 5).await.expect("lists"), [scope("a")]);
+}
+
+async fn a_large_set_is_found_together(f: Fixture) {
+    let tx = f.db.begin().await.expect("begins");
+    for number in [0, 499, 500, 1200] {
+        tx.scopes().insert(&scope(&format!("s{number}"))).await.expect("inserts");
+    }
+    tx.scopes().insert(&scope("other")).await.expect("inserts");
+    tx.commit().await.expect("commits");
+    let asked: Vec<String> = (0..=1200).map(|number| format!("s{number}")).collect();
+    let asked = asked.iter().map(|name| name.parse().expect("a scope")).collect();
+    let mut found = f.db.scopes().find_all(&asked).await.expect("finds");
+    found.sort_by(|one, other| one.name.as_str().cmp(other.name.as_str()));
+    assert_eq!(found, ["s0", "s1200", "s499", "s500"].map(scope));
+    assert_eq!(f.db.scopes().find_all(&tessera_types::ScopeSet::empty()).await.expect("finds"), []);
 }

@@ -114,7 +114,9 @@ async fn a_hash_is_upgraded_from_the_old_one_alone(f: Fixture) {
     insert(&f, &[user(1), User { password: None, ..user(2) }]).await;
     let old = user(1).password.expect("has one");
     let new: PasswordHash =
-        "$argon2id$v=19$m=19456,t=3,p=1$c2FsdHNhbHRzYWx0c2FsdA$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g".parse().expect("a hash");
+        "$argon2id$v=19$m=19456,t=3,p=1$c2FsdHNhbHRzYWx0c2FsdA$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g"
+            .parse()
+            .expect("a hash");
     let tx = f.db.begin().await.expect("begins");
     assert!(tx.users().upgrade_password(user(1).id, &old, &new).await.expect("upgrades"));
     assert!(!tx.users().upgrade_password(user(1).id, &old, &new).await.expect("does not"), "no longer the old one");
