@@ -75,7 +75,7 @@ impl Mail {
             recipient.map_err(|_| wrong.unless(false, "mail.recipient", "an e-mail address, or empty")).ok();
         let locale = self.locale.parse::<Locale>().map_err(|_| wrong.unless(false, "mail.locale", "en or fr")).ok();
         let template = mail::template(&self.template_dir, locale?)
-            .map_err(|error| wrong.unless(false, "mail.template_dir", &chain(&error).to_string()))
+            .map_err(|error| wrong.unless(false, "mail.template_dir", &chain(&error)))
             .ok();
         Some(MailOptions { by: by?, from: from?, recipient: recipient?, template: template? })
     }

@@ -33,7 +33,7 @@ async fn send(options: MailOptions, notices: Vec<Notice>) {
     task.retries = &[Duration::ZERO];
     let sender = mailer.0.expect("on");
     for notice in notices {
-        sender.try_send(notice).ok().expect("room");
+        assert!(sender.try_send(notice).is_ok(), "there is room");
     }
     drop(sender);
     task.run(CancellationToken::new()).await;
