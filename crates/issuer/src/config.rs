@@ -2,9 +2,11 @@
 
 mod check;
 mod dialects;
+mod mail;
 
 pub use check::Checked;
 pub use dialects::{Dialect, Dialects};
+pub use mail::Mail;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -45,6 +47,8 @@ pub struct Config {
     pub cleanup: Cleanup,
     /// `[limits]`.
     pub limits: Limits,
+    /// `[mail]`.
+    pub mail: Mail,
     /// `[log]`.
     pub log: Log,
 }
@@ -202,6 +206,7 @@ impl Default for Config {
             sync: Sync::default(),
             cleanup: Cleanup::default(),
             limits: Limits::default(),
+            mail: Mail::default(),
             log: Log::default(),
         }
     }

@@ -15,6 +15,7 @@ use crate::client_auth::RememberedSecrets;
 use crate::grants::lineage::Lineage;
 use crate::last_used::LastUsed;
 use crate::log::Publication;
+use crate::mail::Mailer;
 use crate::passwords::Passwords;
 use crate::telemetry::Telemetry;
 use crate::throttle::{FailureThrottle, LoginThrottle};
@@ -49,6 +50,8 @@ pub struct Parts {
     pub page_key: MacKey,
     /// Slow secrets that were right a moment ago.
     pub remembered: RememberedSecrets,
+    /// Tells owners of their new applications.
+    pub mailer: Mailer,
     /// When clients were used last.
     pub last_used: LastUsed,
     /// The metrics.

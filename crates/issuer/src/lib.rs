@@ -9,6 +9,7 @@ mod grpc;
 pub mod http;
 mod last_used;
 pub mod log;
+pub mod mail;
 pub mod minting;
 pub mod operations;
 pub mod passwords;

@@ -36,6 +36,7 @@ use crate::grpc;
 use crate::http;
 use crate::last_used::{self, LastUsed};
 use crate::log::Publication;
+use crate::mail::{MailError, Mailer};
 use crate::operations;
 use crate::operations::setup::fixtures::FixtureError;
 use crate::operations::setup::{Setup, SetupError};
@@ -103,6 +104,9 @@ pub enum StartError {
     /// The slow hash.
     #[error(transparent)]
     Passwords(#[from] PasswordError),
+    /// Mail.
+    #[error(transparent)]
+    Mail(#[from] MailError),
     /// A port.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -189,6 +193,14 @@ pub async fn start(config: Config, deps: Deps, options: StartOptions) -> Result<
     let background = CancellationToken::new();
     tokio::spawn(task.run(background.clone()));
     let checking = CheckerOptions { cores, ..CheckerOptions::default() };
+    let mailer = match checked.mail.clone() {
+        None => Mailer::default(),
+        Some(mail) => {
+            let (mailer, task) = Mailer::new(mail, checked.issuer_url.clone(), Arc::clone(&deps.clock))?;
+            tokio::spawn(task.run(background.clone()));
+            mailer
+        }
+    };
     let cx = Context::new(Parts {
         checker: Checker::new(replica.clone(), checked.issuer_url.clone(), checking, Arc::clone(&deps.clock)),
         policy: policy(&config, &checked),
@@ -208,6 +220,7 @@ pub async fn start(config: Config, deps: Deps, options: StartOptions) -> Result<
         user_passwords,
         telemetry,
         last_used: LastUsed::default(),
+        mailer,
     });
 
     if let Some(next) = keys.next {

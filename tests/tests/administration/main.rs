@@ -1,5 +1,6 @@
 //! Administration: who may, and what it refuses.
 
 mod access;
+mod applications;
 mod clients;
 mod users;

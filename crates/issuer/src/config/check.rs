@@ -8,6 +8,7 @@ use tessera_kit::config::{ConfigError, ConfigErrors};
 use tessera_types::{Algorithm, Audience};
 
 use super::Config;
+use crate::mail::MailOptions;
 
 /// What the configuration says, checked. It holds the database's password, and so has no `Debug`.
 #[derive(Clone)]
@@ -26,6 +27,8 @@ pub struct Checked {
     pub trusted_proxies: Vec<IpNet>,
     /// See [`Tokens::signing_alg`].
     pub signing_alg: Algorithm,
+    /// See [`Mail`](super::Mail); none where it is off.
+    pub mail: Option<MailOptions>,
     /// See [`Database::url`].
     pub database_url: String,
     /// See [`Secrets::kek_file`].
@@ -61,6 +64,7 @@ impl Config {
         );
         let networks: Option<Vec<IpNet>> = self.proxy.trusted_cidrs.iter().map(|text| network(text)).collect();
         wrong.unless(networks.is_some(), "proxy.trusted_cidrs", "networks such as 10.0.0.0/8, or addresses");
+        let mail = self.mail.check(&self.data_dir, &mut wrong);
         let signing_alg: Option<Algorithm> = self.tokens.signing_alg.parse().ok();
         wrong.unless(signing_alg.is_some(), "tokens.signing_alg", "RS256, ES256 or EdDSA");
         let issuer = wrong.audience(&self.issuer_url, "issuer_url");
@@ -76,6 +80,7 @@ impl Config {
                     introspection_audience: introspection,
                     introspection_endpoint: endpoint,
                     default_audience: default,
+                    mail,
                     trusted_proxies: networks,
                     signing_alg,
                     database_url: self.database_url(),
@@ -150,10 +155,10 @@ impl Config {
 
 /// What is wrong so far.
 #[derive(Default)]
-struct Mistakes(Vec<ConfigError>);
+pub(super) struct Mistakes(pub(super) Vec<ConfigError>);
 
 impl Mistakes {
-    fn unless(&mut self, right: bool, key: &str, message: &str) {
+    pub(super) fn unless(&mut self, right: bool, key: &str, message: &str) {
         if !right {
             let origin = "configuration".to_owned();
             self.0.push(ConfigError { origin, key: key.to_owned(), message: message.to_owned() });

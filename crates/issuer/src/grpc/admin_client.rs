@@ -273,8 +273,8 @@ fn patch(wanted: &api::Client, paths: &[String]) -> Result<Patch, Status> {
 }
 
 /// What makes a client an application: whose it is, and what people see of it.
-fn application(patch: &mut Patch, wanted: &api::Client, path: &str) -> Result<(), Status> {
-    match path {
+fn application(patch: &mut Patch, wanted: &api::Client, field: &str) -> Result<(), Status> {
+    match field {
         "organization_id" => patch.organization = Some(optional(&wanted.organization_id, organization_id)?),
         "owner_id" => patch.owner = Some(optional(&wanted.owner_id, owner_id)?),
         "site_url" => patch.site_url = Some(optional(&wanted.site_url, |text| url(text, "site_url"))?),

@@ -66,7 +66,11 @@ pub async fn create(cx: &Context, draft: Draft, imported: Option<PresentedSecret
     }
     let event = changed_in(&tx, &client).await?;
     tx.record(event);
+    let owner = belonging::owner(&tx, &client).await?;
     let revision = commit(cx, tx).await?;
+    if let Some((owner, organization)) = owner {
+        cx.mailer.application_created(&client, &owner, organization);
+    }
     // Nothing to confirm: an introspector that does not know the client yet waits for its tokens' `rev`. Nor is it an error where
     // this process is slow to follow: the secret would be lost with the answer.
     let _ = cx.publication.applied(revision, cx.policy.confirm_within).await;

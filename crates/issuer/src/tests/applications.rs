@@ -147,7 +147,7 @@ async fn a_deleted_organization_leaves_disabled_clients(#[case] backend: Backend
     organizations::delete(cx, shop.acme.id).await.expect("deleted");
     assert_eq!(shop.acts_for(&token), None);
     assert!(shop.is_refused().await && !shop.is_told_usable());
-    let again = organizations::delete(cx, shop.acme.id).await.err().expect("gone");
+    let again = organizations::delete(cx, shop.acme.id).await.expect_err("gone");
     assert!(matches!(again, AdminError::OrganizationNotFound));
 }
 
@@ -213,7 +213,7 @@ async fn an_application_of_an_organization_must_make_sense() {
     let same = Patch { grants: Some(shop.app.grants.clone()), ..Patch::default() };
     clients::update(cx, &shop.app.id, None, same).await.expect("the same");
     for bad in ["", "a\nb", "org_AAAAAAAAAAAAAAAAAAAAAA"] {
-        let error = organizations::create(cx, bad.to_owned(), false).await.err().expect("refused");
+        let error = organizations::create(cx, bad.to_owned(), false).await.expect_err("refused");
         assert!(matches!(error, AdminError::OrganizationName), "{bad:?}");
     }
 }

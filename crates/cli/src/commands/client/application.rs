@@ -16,7 +16,7 @@ pub struct Application {
     #[arg(long, value_name = "ORG")]
     pub organization: Option<String>,
 
-    /// The user it belongs to, by id, username or e-mail address; with client_credentials it acts for them.
+    /// The user it belongs to, by id, username or e-mail address; by client credentials it acts for them.
     #[arg(long, value_name = "WHO")]
     pub owner: Option<String>,
 

@@ -105,7 +105,7 @@ async fn carry_out(admin: &Administrator, step: &Step) -> Result<StepView, Probl
             if !fields.is_empty() {
                 let paths = fields.iter().map(|field| field.name.to_owned()).collect();
                 let update_mask = Some(prost_types::FieldMask { paths });
-                let message = wire::UpdateClientRequest { client: Some(after.clone()), update_mask };
+                let message = wire::UpdateClientRequest { client: Some((**after).clone()), update_mask };
                 service(admin).update_client(admin.request(message)).await?;
             }
             if let Some(enable) = enable {

@@ -5,7 +5,7 @@
 //! client concerned in the same transaction; enabling again revives nothing.
 
 use tessera_ledger::event::{ClientState, Event, Subject};
-use tessera_store::{Client, ClientFilter, Organizations, StoreError, Transaction, Users};
+use tessera_store::{Client, ClientFilter, Organizations, StoreError, Transaction, User, Users};
 use tessera_types::{ClientId, OrganizationId, UserId};
 
 use super::{AdminError, DraftError};
@@ -48,6 +48,17 @@ pub(super) async fn check(tx: &Transaction, client: &Client) -> Result<(), Admin
     } else {
         Err(DraftError::OwnerNotOfOrganization.into())
     }
+}
+
+/// A client's owner, with the name of its organization, where it has them.
+pub(super) async fn owner(tx: &Transaction, client: &Client) -> Result<Option<(User, Option<String>)>, StoreError> {
+    let Some(owner) = client.owner else { return Ok(None) };
+    let Some(owner) = tx.users().find(owner).await? else { return Ok(None) };
+    let organization = match client.organization {
+        Some(id) => tx.organizations().find(id).await?.map(|organization| organization.name),
+        None => None,
+    };
+    Ok(Some((owner, organization)))
 }
 
 /// The event that tells replicas a client's state, as the transaction has it.

@@ -22,13 +22,13 @@ pub struct Plan {
 /// One client's part.
 pub enum Step {
     /// The file does not name it.
-    Delete(wire::Client),
+    Delete(Box<wire::Client>),
     /// It is otherwise.
     Update {
         /// As it is.
-        before: wire::Client,
+        before: Box<wire::Client>,
         /// As it shall be.
-        after: wire::Client,
+        after: Box<wire::Client>,
         /// The fields that differ.
         fields: Vec<Difference>,
         /// Whether it is to be enabled, or disabled.
@@ -71,7 +71,7 @@ impl Plan {
         let mut surplus: Vec<wire::Client> = if prune { left.into_values().collect() } else { Vec::new() };
         surplus.retain(|client| !client.scopes.iter().any(|scope| is_reserved(scope)));
         surplus.sort_by(|one, other| one.client_id.cmp(&other.client_id));
-        let steps = surplus.into_iter().map(Step::Delete).chain(changed).chain(new).collect();
+        let steps = surplus.into_iter().map(Box::new).map(Step::Delete).chain(changed).chain(new).collect();
         Ok(Self { steps })
     }
 
@@ -158,7 +158,12 @@ fn update(before: wire::Client, wanted: Checked) -> Option<Step> {
         .map(|((name, from), (_, to))| Difference { name, from, to })
         .collect();
     let enable = (before.enabled != wanted.enabled).then_some(wanted.enabled);
-    (!fields.is_empty() || enable.is_some()).then_some(Step::Update { before, after, fields, enable })
+    (!fields.is_empty() || enable.is_some()).then(|| Step::Update {
+        before: Box::new(before),
+        after: Box::new(after),
+        fields,
+        enable,
+    })
 }
 
 /// A client's fields that can change, as texts that differ where they do.

@@ -1,0 +1,227 @@
+//! Applications: organizations and owners on the command line, clients from a file, and mail to owners.
+
+use std::process::Output;
+
+use anyhow::{Context as _, Result, ensure};
+use rstest::rstest;
+use serde_json::Value;
+use tessera_testkit::pair::{Backend, Options};
+use tessera_tests::{Client, World, create_client, eventually, post, world, world_with};
+
+const CREDENTIALS: &[(&str, &str)] = &[("grant_type", "client_credentials")];
+
+/// Arguments that a line of words stands for.
+fn words(line: &str) -> Vec<&str> {
+    line.split_whitespace().collect()
+}
+
+fn run(world: &World, line: &str) -> Result<Value> {
+    world.pair.tessera_json(&words(line))
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+async fn token(world: &World, client: &Client) -> Result<String> {
+    let answer = post(world.pair.ports.issuer_http, "/oauth2/token", Some(client), CREDENTIALS).await?;
+    answer.json()?["access_token"].as_str().map(str::to_owned).with_context(|| answer.body.clone())
+}
+
+/// An organization `Acme` with `ada`, and an application of hers; with her id.
+async fn shop(world: &World) -> Result<(Client, String)> {
+    run(world, "org create Acme")?;
+    let ada = run(world, "user create --username ada --email ada@example.test --no-password")?;
+    run(world, "org member add Acme ada")?;
+    let shape = "--grant client_credentials --scope orders:read --default-scope orders:read --audience orders-api \
+                 --organization Acme --owner ada --site-url https://shop.example/ --logo-url https://shop.example/l.png \
+                 --failure-uri https://shop.example/failed --claims-profile auto";
+    let app = create_client(&world.pair, "app", &words(shape))?;
+    Ok((app, ada["user_id"].as_str().context("an id")?.to_owned()))
+}
+
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test(flavor = "multi_thread")]
+async fn an_application_acts_for_its_owner_and_stops_with_its_organization(#[case] backend: Backend) -> Result<()> {
+    let Some(world) = world(backend).await? else { return Ok(()) };
+    let (app, ada) = shop(&world).await?;
+    let first = token(&world, &app).await?;
+    let told = world.check(&first).await?;
+    assert_eq!((told.active, &told.sub), (true, &ada), "the introspector names the owner");
+    let at_issuer = world.check_at_issuer(&first).await?.json()?;
+    assert_eq!(at_issuer["sub"].as_str(), Some(ada.as_str()), "and so does the issuer");
+
+    let shown = run(&world, "client get app")?;
+    assert_eq!((&shown["owner_id"], &shown["claims_profile"]), (&Value::from(ada.clone()), &Value::from("auto")));
+    assert_eq!(shown["failure_uri"], "https://shop.example/failed");
+    for (filter, expected) in
+        [("--organization Acme", 1), ("--owner ada@example.test", 1), ("--owner ada --disabled", 0)]
+    {
+        let listed = run(&world, &format!("client list {filter}"))?;
+        assert_eq!(listed.as_array().map(Vec::len), Some(expected), "{filter}");
+    }
+
+    for (off, on) in [("org disable Acme --yes", "org enable Acme"), ("user disable ada --yes", "user enable ada")] {
+        let before = token(&world, &app).await?;
+        assert!(world.is_active(&before).await?);
+        run(&world, off)?;
+        assert!(!world.is_active(&before).await?, "{off}");
+        let refused = post(world.pair.ports.issuer_http, "/oauth2/token", Some(&app), CREDENTIALS).await?;
+        assert_eq!((refused.status, refused.error().as_str()), (401, "invalid_client"), "{off}");
+        run(&world, on)?;
+        assert!(!world.is_active(&before).await?, "{on} revives nothing");
+        assert!(world.is_active(&token(&world, &app).await?).await?);
+    }
+    let last = token(&world, &app).await?;
+    run(&world, "org delete Acme --yes")?;
+    assert!(!world.is_active(&last).await?);
+    assert_eq!(run(&world, "client get app")?["enabled"], false);
+    assert_eq!(run(&world, "org list")?.as_array().map(Vec::len), Some(0));
+    Ok(())
+}
+
+fn apply(world: &World, file: &str, flags: &[&str]) -> Result<Output> {
+    let path = world.pair.folder().join("clients.toml");
+    std::fs::write(&path, file)?;
+    let path = path.display().to_string();
+    world.pair.tessera(&[&["client", "apply", "-f", &path, "-o", "json"], flags].concat())
+}
+
+/// What was done, or would be: action and client.
+fn steps(output: &Output) -> Result<Vec<(String, String)>> {
+    ensure!(output.status.success(), "{}", text(&output.stderr));
+    let steps: Vec<Value> = serde_json::from_slice(&output.stdout)?;
+    let part = |step: &Value, name: &str| step[name].as_str().unwrap_or_default().to_owned();
+    Ok(steps.iter().map(|step| (part(step, "action"), part(step, "client_id"))).collect())
+}
+
+fn pairs(of: &[(&str, &str)]) -> Vec<(String, String)> {
+    of.iter().map(|(action, id)| ((*action).to_owned(), (*id).to_owned())).collect()
+}
+
+const FILE: &str = r#"
+[[client]]
+client_id = "billing"
+grants = ["client_credentials"]
+scopes = ["orders:read", "orders:write"]
+default_scopes = ["orders:read"]
+audiences = ["orders-api"]
+lifetime = "15m"
+claims_profile = "legacy"
+organization = "Acme"
+owner = "ada"
+secret_file = "billing.secret"
+
+[[client]]
+client_id = "spa"
+name = "The shop"
+type = "public"
+grants = ["authorization_code", "refresh_token"]
+scopes = ["orders:read"]
+redirect_uris = ["http://127.0.0.1/callback"]
+enabled = false
+"#;
+
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_become_what_a_file_says_once(#[case] backend: Backend) -> Result<()> {
+    let Some(world) = world(backend).await? else { return Ok(()) };
+    shop(&world).await?;
+    std::fs::write(world.pair.folder().join("billing.secret"), "brought along\n")?;
+    let both = pairs(&[("create", "billing"), ("create", "spa")]);
+    assert_eq!(steps(&apply(&world, FILE, &["--dry-run"])?)?, both);
+    assert_eq!(steps(&apply(&world, FILE, &["--dry-run"])?)?, both, "nothing was done");
+    assert_eq!(steps(&apply(&world, FILE, &[])?)?, both);
+    assert_eq!(steps(&apply(&world, FILE, &[])?)?, [], "and now there is nothing to do");
+
+    let billing = Client { id: "billing".to_owned(), secret: "brought along".to_owned() };
+    assert!(world.is_active(&token(&world, &billing).await?).await?, "with the secret of the file");
+    let spa = run(&world, "client get spa")?;
+    assert_eq!((&spa["enabled"], &spa["name"]), (&Value::from(false), &Value::from("The shop")));
+
+    let narrower = FILE.replace("\"orders:read\", \"orders:write\"", "\"orders:read\"").replace("enabled = false", "");
+    let unasked = apply(&world, &narrower, &[])?;
+    assert_eq!(unasked.status.code(), Some(2), "taking away is asked about: {}", text(&unasked.stderr));
+    let changed = apply(&world, &narrower, &["--yes"])?;
+    assert_eq!(steps(&changed)?, pairs(&[("update", "billing"), ("update", "spa")]));
+    assert!(text(&changed.stdout).contains("\"from\": \"orders:read orders:write\""), "{}", text(&changed.stdout));
+    assert_eq!(steps(&apply(&world, &narrower, &[])?)?, []);
+
+    let (kept, _) = FILE.split_once("\n[[client]]\nclient_id = \"spa\"").context("two clients")?;
+    let pruned = apply(&world, kept, &["--prune", "--yes"])?;
+    let gone = [("delete", "app"), ("delete", "resource"), ("delete", "service"), ("delete", "spa")];
+    // The resource server has a reserved scope where it gets tokens to introspect with.
+    let gone: Vec<_> = pairs(&gone).into_iter().chain(pairs(&[("update", "billing")])).collect();
+    assert_eq!(steps(&pruned)?, gone);
+    let left = run(&world, "client list")?;
+    let left: Vec<_> =
+        left.as_array().context("a list")?.iter().filter_map(|client| client["client_id"].as_str()).collect();
+    assert_eq!(left, ["billing", "tessera-admin", "tessera-introspector"], "never an administrator or introspector");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_with_a_mistake_changes_nothing_and_every_mistake_is_told_with_its_line() -> Result<()> {
+    let Some(world) = world(Backend::Sqlite).await? else { return Ok(()) };
+    let before = run(&world, "client list")?;
+    let cases: &[(&str, &[&str])] = &[
+        ("[[client]]\nclient_id = \"a\"\nflavour = 1\n", &[":3: unknown field `flavour`"]),
+        ("[[client]]\nclient_id = \"a\"\nscopes = [\"x\",\n", &[":3"]),
+        (
+            "[[client]]\nclient_id = \"good\"\ngrants = [\"client_credentials\"]\n\n[[client]]\nclient_id = \"a b\"\n\
+             grants = [\"implicit\"]\nlifetime = \"soon\"\nsecret_file = \"nowhere\"\n\n[[client]]\nclient_id = \"good\"\n",
+            &[":6: `a b`", ":7: `implicit`", ":8: expected whole seconds", ":9: cannot read", ":11: the client `good`"],
+        ),
+        (
+            "[[client]]\nclient_id = \"new\"\ngrants = [\"client_credentials\"]\nscopes = [\n  \"orders:read\",\n  \"nobodys\",\n]\n\
+             organization = \"Nowhere\"\nowner = \"nobody\"\n",
+            &[":6: the scope `nobodys`", ":8: there is no organization `Nowhere`", ":9: there is no user `nobody`"],
+        ),
+        ("[[client]]\nclient_id = \"service\"\ntype = \"public\"\nresources = [\"x\"]\n", &[":1: `service`: the type"]),
+    ];
+    for (file, expected) in cases {
+        let refused = apply(&world, file, &["--yes"])?;
+        let told = text(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(2), "{file}: {told}");
+        for part in *expected {
+            assert!(told.contains(&format!("clients.toml{part}")), "{part} in {told}");
+        }
+    }
+    assert_eq!(run(&world, "client list")?, before);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_is_mailed_once_and_never_the_secret() -> Result<()> {
+    let issuer = "[mail]\ntransport = \"file\"\nfrom = \"Tessera <no-reply@example.test>\"\nlocale = \"fr\"".to_owned();
+    let Some(world) = world_with(Backend::Sqlite, Options { issuer, ..Options::default() }).await? else {
+        return Ok(());
+    };
+    let (app, _) = shop(&world).await?;
+    run(&world, "client update app --description changed")?;
+    create_client(&world.pair, "nobodys", &["--grant", "client_credentials"])?;
+    let mails = || -> Result<Vec<String>> {
+        let mut found = Vec::new();
+        let mut folders = vec![world.pair.folder().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder)? {
+                let path = entry?.path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|extension| extension == "eml") {
+                    found.push(std::fs::read_to_string(path)?);
+                }
+            }
+        }
+        Ok(found)
+    };
+    let mail = eventually("the mail is written", async || Ok(mails()?.pop())).await?;
+    assert!(mail.contains("ada@example.test") && mail.contains("Nouvelle application"), "{mail}");
+    assert!(mail.contains("app") && mail.contains("Acme") && !mail.contains(&app.secret), "{mail}");
+    assert_eq!(mails()?.len(), 1, "once, and for nobody nobody");
+    Ok(())
+}
