@@ -60,8 +60,8 @@ pub(super) async fn submit(State(cx): State<Context>, request: Request<Body>) ->
 
 async fn decide(page: &Page, transaction: &Transaction, decision: Decision) -> Response {
     let decider = Decider::Session(page.visitor.token());
-    let decided = authorization::decide(&page.cx, &transaction.token, &decider, decision).await;
-    answer(page, transaction, decided, Came::ByForm)
+    let outcome = authorization::decide(&page.cx, &transaction.token, &decider, decision).await;
+    answer(page, transaction, outcome, Came::ByForm)
 }
 
 /// The answer for somebody who allowed all of it before; none where they must be asked.
@@ -69,12 +69,12 @@ async fn remembered(page: &Page, transaction: &Transaction) -> Option<Response> 
     let decider = Decider::Session(page.visitor.token());
     match authorization::decide(&page.cx, &transaction.token, &decider, Decision::Remembered).await {
         Err(DecideError::NotAllowedBefore) => None,
-        decided => Some(answer(page, transaction, decided, Came::ByAddress)),
+        outcome => Some(answer(page, transaction, outcome, Came::ByAddress)),
     }
 }
 
-fn answer(page: &Page, transaction: &Transaction, decided: Result<String, DecideError>, came: Came) -> Response {
-    match decided {
+fn answer(page: &Page, transaction: &Transaction, outcome: Result<String, DecideError>, came: Came) -> Response {
+    match outcome {
         Ok(answer) => visitor::send_to_client(&answer, Some(transaction.redirect()), came),
         Err(DecideError::SignedOut) => visitor::send_to(&page.url(paths::LOGIN, Some(transaction)), None),
         Err(error) => page.undecided(&error),

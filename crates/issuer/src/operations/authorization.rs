@@ -213,7 +213,7 @@ async fn grant(
     }
     let before = tx.consents().find_locked(user.id, &client.id).await?;
     if decision == Decision::Allow {
-        tx.consents().keep(&extended(before, request, user.id, now)).await?;
+        tx.consents().keep(&extended(before.as_ref(), request, user.id, now)).await?;
     } else if !before.is_some_and(|consent| request.scopes.is_subset(&consent.scopes)) {
         return Err(DecideError::NotAllowedBefore);
     }
@@ -226,8 +226,9 @@ async fn grant(
 }
 
 /// What a user has allowed a client now.
-fn extended(before: Option<Consent>, request: &AuthorizationRequest, user: UserId, now: Timestamp) -> Consent {
-    let scopes: ScopeSet = before.iter().flat_map(|consent| &consent.scopes).chain(&request.scopes).cloned().collect();
+fn extended(before: Option<&Consent>, request: &AuthorizationRequest, user: UserId, now: Timestamp) -> Consent {
+    let scopes: ScopeSet =
+        before.into_iter().flat_map(|consent| &consent.scopes).chain(&request.scopes).cloned().collect();
     Consent { user, client: request.client.clone(), scopes, created: now, updated: now }
 }
 

@@ -171,7 +171,7 @@ async fn a_user_may_be_deleted_while_they_allow_and_their_clients_redeem(#[case]
         match redeemed {
             Ok(minted) => assert!(!is_active(&people.issuer, &minted.access_token)),
             Err(error) => {
-                assert!(matches!(error, TokenError::Code(CodeError::Revoked | CodeError::Unknown)), "{error:?}")
+                assert!(matches!(error, TokenError::Code(CodeError::Revoked | CodeError::Unknown)), "{error:?}");
             }
         }
         let store = matches!(&decided, Err(DecideError::Store(StoreError::Missing | StoreError::Unavailable(_))));

@@ -234,7 +234,7 @@ async fn a_family_that_has_ended_is_remembered_as_long_as_its_access_tokens_live
     let mut spent = refresh_of(&one);
     let mut left = cx.policy.refresh_absolute_ttl;
     while left > day / 2 {
-        let step = (cx.policy.refresh_ttl - day).min(left - day / 2);
+        let step = cx.policy.refresh_ttl.saturating_sub(day).min(left.saturating_sub(day / 2));
         people.issuer.advance(step).await;
         left -= step;
         spent = refresh_of(&one);
