@@ -48,7 +48,8 @@ impl World {
         let client: ClientId = "demo-service".parse().expect("a client id");
         let audience: Audience = "demo-resource".parse().expect("an audience");
         let position = Position { epoch: Epoch(1), revision: 2, hash: [0; 32] };
-        let state = ClientState { enabled: true, audiences: vec![audience.clone()], resources: Vec::new() };
+        let state =
+            ClientState { enabled: true, audiences: vec![audience.clone()], resources: Vec::new(), owner: None };
         let key_fact = KeyFact {
             key: key.key_id().clone(),
             algorithm,

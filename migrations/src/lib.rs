@@ -12,6 +12,7 @@ mod m20261001_000003_log;
 mod m20261121_000004_holders;
 mod m20261125_000005_users;
 mod m20261125_000006_grants;
+mod m20261126_000007_applications;
 mod words;
 
 /// Every migration, in the order in which they are applied.
@@ -28,6 +29,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000004_holders::Migration),
             Box::new(m20261125_000005_users::Migration),
             Box::new(m20261125_000006_grants::Migration),
+            Box::new(m20261126_000007_applications::Migration),
         ]
     }
 }

@@ -109,6 +109,7 @@ async fn every_service_and_its_messages_are_listed_and_described() -> Result<()>
     let issuer = [
         "tessera.admin.v1.ClientService",
         "tessera.admin.v1.KeyService",
+        "tessera.admin.v1.OrganizationService",
         "tessera.admin.v1.ScopeService",
         "tessera.admin.v1.UserService",
         "tessera.oauth.v1.TokenService",

@@ -15,7 +15,7 @@ use crate::cache::{self, VerifiedCache};
 use crate::claims::{self, AccessClaims};
 use crate::keyring::Keyring;
 use crate::live::{self, AudienceRule, Standing};
-use crate::verified::Verified;
+use crate::verified::{ActiveToken, Verified};
 
 /// Decides whether tokens are active, from a replica. Clones are handles of the same one.
 #[derive(Clone)]
@@ -66,7 +66,7 @@ impl Default for CheckerOptions {
 #[derive(Clone, Debug)]
 pub enum Verdict {
     /// Active, and meant for the caller.
-    Active(Arc<Verified>),
+    Active(ActiveToken),
     /// Anything else, whatever the cause (RFC 7662 section 2.2).
     Inactive,
 }
@@ -168,8 +168,9 @@ impl Checker {
             },
         };
         match self.standing(&verified, rule)? {
-            Standing::Active(revision) => {
-                Ok(Answer { verdict: Verdict::Active(verified), source, revision: Some(revision) })
+            Standing::Active(revision, owner) => {
+                let verdict = Verdict::Active(ActiveToken::new(verified, owner));
+                Ok(Answer { verdict, source, revision: Some(revision) })
             }
             Standing::Inactive => Ok(Answer::inactive(source)),
             Standing::Expired => {
@@ -184,7 +185,7 @@ impl Checker {
     /// and whose state is looked up on each call.
     pub fn still_active(&self, verified: &Verified, rule: AudienceRule<'_>) -> Result<bool, CannotTell> {
         match self.standing(verified, rule)? {
-            Standing::Active(_) => Ok(true),
+            Standing::Active(..) => Ok(true),
             Standing::Inactive | Standing::Expired => Ok(false),
             Standing::Behind => Err(CannotTell::Behind { needs: verified.claims().rev }),
         }
@@ -199,7 +200,7 @@ impl Checker {
             return Err(Refused::Person);
         }
         let allowed = any_of.iter().any(|scope| verified.claims().scopes.contains(scope));
-        if allowed { Ok(verified) } else { Err(Refused::Scope) }
+        if allowed { Ok(verified.into_verified()) } else { Err(Refused::Scope) }
     }
 
     /// How many verified tokens are remembered, for the metrics.

@@ -1,12 +1,10 @@
 //! What an introspection endpoint answers (RFC 7662 section 2.2).
 
-use std::sync::Arc;
-
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use tessera_types::{Scope, ScopeSet};
 
 use crate::requirement::requirement;
-use crate::verified::Verified;
+use crate::verified::ActiveToken;
 
 /// The answer for a token.
 #[derive(Clone, Debug)]
@@ -14,7 +12,7 @@ pub enum Introspection {
     /// `{"active":false}` and nothing else, whatever the cause.
     Inactive,
     /// The token's members.
-    Active(Arc<Verified>),
+    Active(ActiveToken),
 }
 
 /// The answer for a token and, as an extension, for the scopes that were asked for.
@@ -33,7 +31,7 @@ pub struct ScopedIntrospection {
 impl ScopedIntrospection {
     /// The answer for a token that is active, or is not. What is inactive is said nothing more of.
     #[must_use]
-    pub fn new(verified: Option<Arc<Verified>>, all_of: &ScopeSet) -> Self {
+    pub fn new(verified: Option<ActiveToken>, all_of: &ScopeSet) -> Self {
         let Some(verified) = verified else {
             return Self { introspection: Introspection::Inactive, allowed: None, missing_scopes: None };
         };
@@ -65,7 +63,7 @@ impl Serialize for Introspection {
         map.serialize_entry("exp", &claims.expires.0)?;
         map.serialize_entry("iat", &claims.issued.0)?;
         map.serialize_entry("nbf", &claims.not_before.0)?;
-        map.serialize_entry("sub", &claims.subject)?;
+        map.serialize_entry("sub", &*verified.subject())?;
         let aud: Vec<&str> = claims.aud().collect();
         match aud[..] {
             [one] => map.serialize_entry("aud", one)?,

@@ -28,4 +28,4 @@ pub use claims::AccessClaims;
 pub use introspection::{Introspection, ScopedIntrospection};
 pub use live::AudienceRule;
 pub use requirement::requirement;
-pub use verified::Verified;
+pub use verified::{ActiveToken, Verified};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tessera_ledger::event::ClientState;
 use tessera_ledger::replica::State;
-use tessera_types::{Audience, ClaimsProfile, KeyState, Revision, Timestamp};
+use tessera_types::{Audience, ClaimsProfile, KeyState, Revision, Timestamp, UserId};
 
 use crate::claims::AccessClaims;
 use crate::verified::Verified;
@@ -21,8 +21,8 @@ pub struct AudienceRule<'a> {
 /// What looking says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
-    /// It stands, as of this revision.
-    Active(Revision),
+    /// It stands, as of this revision; its client has this owner.
+    Active(Revision, Option<UserId>),
     /// It does not, and never will.
     Inactive,
     /// It is over: no need to remember it.
@@ -53,15 +53,17 @@ pub(crate) fn standing(
     if claims.rev.epoch != state.epoch() || claims.rev.number > applied {
         return Standing::Behind;
     }
-    let usable = claims.not_before <= now.plus(not_before_leeway) && key_accepted(state, verified);
-    let stands = usable
-        && state.client(&claims.client).is_some_and(|client| {
-            client.state.enabled
-                && claims.rev.number >= client.watermark()
-                && claims.rev.number >= other_watermarks(state, verified)
-                && meets(rule, claims, &client.state)
-        });
-    if stands { Standing::Active(Revision { epoch: state.epoch(), number: applied }) } else { Standing::Inactive }
+    if claims.not_before > now.plus(not_before_leeway) || !key_accepted(state, verified) {
+        return Standing::Inactive;
+    }
+    let client = state.client(&claims.client).filter(|client| {
+        client.state.enabled
+            && claims.rev.number >= client.watermark()
+            && claims.rev.number >= other_watermarks(state, verified)
+            && meets(rule, claims, &client.state)
+    });
+    let revision = Revision { epoch: state.epoch(), number: applied };
+    client.map_or(Standing::Inactive, |client| Standing::Active(revision, client.state.owner))
 }
 
 /// A key in any state but retired: one that the issuer has just promoted may still be `next` here.

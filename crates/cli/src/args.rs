@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use tessera_types::{ClaimsProfile, GrantType};
 
 use crate::commands::{
-    client, completion, context, db, dev, health, init, introspect, key, scope, token, try_pair, user, version,
+    client, completion, context, db, dev, health, init, introspect, key, org, scope, token, try_pair, user, version,
 };
 use crate::output::Format;
 use crate::seconds;
@@ -92,6 +92,8 @@ pub enum Command {
     Client(client::Client),
     /// Register, change and remove users.
     User(user::User),
+    /// Register, change and remove organizations and their members.
+    Org(org::Org),
     /// Register, change and remove scopes.
     Scope(scope::Scope),
     /// See the signing keys.
@@ -119,11 +121,20 @@ pub fn grant_parser() -> impl clap::builder::TypedValueParser<Value = GrantType>
     PossibleValuesParser::new(words).try_map(|word| word.replace('-', "_").parse::<GrantType>())
 }
 
-/// Accepts the claims profiles.
+/// A claims profile; none leaves it to the endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Profile(pub Option<ClaimsProfile>);
+
+/// The word for the profile that the endpoint decides.
+pub const AUTO: &str = "auto";
+
+/// Accepts the claims profiles, and `auto`.
 #[must_use]
-pub fn profile_parser() -> impl clap::builder::TypedValueParser<Value = ClaimsProfile> {
-    PossibleValuesParser::new(ClaimsProfile::ALL.iter().map(|profile| profile.as_str()))
-        .try_map(|word| word.parse::<ClaimsProfile>())
+pub fn profile_parser() -> impl clap::builder::TypedValueParser<Value = Profile> {
+    let words = std::iter::once(AUTO).chain(ClaimsProfile::ALL.iter().map(|profile| profile.as_str()));
+    PossibleValuesParser::new(words.collect::<Vec<_>>()).try_map(|word| {
+        if word == AUTO { Ok(Profile(None)) } else { word.parse::<ClaimsProfile>().map(|one| Profile(Some(one))) }
+    })
 }
 
 #[cfg(test)]

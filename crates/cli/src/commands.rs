@@ -9,6 +9,7 @@ pub mod health;
 pub mod init;
 pub mod introspect;
 pub mod key;
+pub mod org;
 pub mod scope;
 pub mod token;
 pub mod try_pair;
@@ -34,6 +35,7 @@ pub async fn run(command: Command, app: &mut App<'_>) -> Result<Exit, Problem> {
         Command::Db(command) => command.run(app).await,
         Command::Client(command) => command.run(app).await,
         Command::User(command) => command.run(app).await,
+        Command::Org(command) => command.run(app).await,
         Command::Scope(command) => command.run(app).await,
         Command::Key(command) => command.run(app).await,
         Command::Token(command) => command.run(app).await,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tessera_check::{AudienceRule, CannotTell, Checker, Source, Verdict, Verified, requirement};
+use tessera_check::{ActiveToken, AudienceRule, CannotTell, Checker, Source, Verdict, requirement};
 use tessera_types::{Audience, Clock, ErrorCode, Failure, Revision, Scope, ScopeSet};
 
 use crate::callers::{Caller, CallerError, Callers};
@@ -31,7 +31,7 @@ pub enum Outcome {
     /// The token is active.
     Active {
         /// What is known of it.
-        verified: Arc<Verified>,
+        verified: ActiveToken,
         /// The place of the log the answer is from.
         revision: Revision,
         /// The scopes it lacks of what was asked; allowed where there are none.

@@ -17,6 +17,7 @@ use tessera_types::secret::SecretShape;
 use tessera_types::{ClientId, ClientType, ErrorCode, Failure, PresentedSecret, Revision, SecretHash, Timestamp};
 
 use crate::context::Context;
+use crate::operations::clients::is_usable;
 use crate::passwords::PasswordError;
 use crate::throttle::TooMany;
 
@@ -103,7 +104,7 @@ pub enum Refusal {
     /// There is no such client.
     #[error("unknown client")]
     Unknown,
-    /// The client is disabled.
+    /// The client is disabled, or its organization or owner is, or is gone.
     #[error("disabled client")]
     Disabled,
     /// The secret is none of the client's.
@@ -190,6 +191,7 @@ async fn authenticate_up_to_date(
     for _ in 0..LOOKS {
         let authenticated = authenticate_once(cx, presented).await?;
         if !overtaken(cx, &authenticated) {
+            cx.last_used.note(&authenticated.client.id, cx.clock.now());
             return Ok(authenticated);
         }
     }
@@ -230,7 +232,8 @@ async fn authenticate_once(cx: &Context, presented: &PresentedClient) -> Result<
         (ClientType::Public, None) if presented.method == AuthMethod::None => {}
         _ => return Err(ClientAuthError::Refused(Refusal::WrongMethod)),
     }
-    if !client.enabled {
+    // Looked up only now: who does not know the secret learns nothing from the time it takes.
+    if !is_usable(&cx.store.organizations(), &cx.store.users(), &client).await? {
         return Err(ClientAuthError::Refused(Refusal::Disabled));
     }
     Ok(AuthenticatedClient { client, rev, secret_expires: matched.flatten() })

@@ -13,6 +13,7 @@ use tessera_types::{Audience, Clock, Randomness};
 
 use crate::client_auth::RememberedSecrets;
 use crate::grants::lineage::Lineage;
+use crate::last_used::LastUsed;
 use crate::log::Publication;
 use crate::passwords::Passwords;
 use crate::telemetry::Telemetry;
@@ -48,12 +49,16 @@ pub struct Parts {
     pub page_key: MacKey,
     /// Slow secrets that were right a moment ago.
     pub remembered: RememberedSecrets,
+    /// When clients were used last.
+    pub last_used: LastUsed,
     /// The metrics.
     pub telemetry: Telemetry,
     /// Counts failed authentications.
     pub throttle: FailureThrottle,
     /// Counts failed logins.
     pub logins: LoginThrottle,
+    /// Paces the authorization requests that anybody may make.
+    pub requests: FailureThrottle,
     /// What the operator decided.
     pub policy: Policy,
 }

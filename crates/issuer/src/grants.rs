@@ -229,10 +229,11 @@ pub struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// What is asked for must be the client's; nothing asked for is what the terms say (RFC 6749 section 3.3). Implicit scopes are
-    /// everybody's, and come first.
+    /// What is asked for must be the client's; nothing asked for is what the terms say (RFC 6749 section 3.3). Implicit scopes, the
+    /// terms' and the client's, are there in any case, and come first.
     fn scopes_of(&self, client: &Client) -> Result<ScopeSet, TokenError> {
-        let Terms { implicit, unasked, .. } = self.terms;
+        let unasked = &self.terms.unasked;
+        let implicit = self.terms.implicit.union(&client.implicit_scopes);
         let own = |scope: &&Scope| !implicit.contains(scope.as_str());
         let asked: ScopeSet = self.scopes.iter().filter(own).cloned().collect();
         let granted = match unasked {
@@ -251,9 +252,7 @@ impl Asked<'_> {
 
     /// The shape of a client's tokens here.
     fn profile_of(&self, client: &Client) -> ClaimsProfile {
-        // Today every client has one of its own.
-        let _ = self.terms.profile;
-        client.claims_profile
+        client.claims_profile.unwrap_or(self.terms.profile)
     }
 }
 

@@ -3,6 +3,7 @@
 mod access;
 mod admin_client;
 mod admin_key;
+mod admin_organization;
 mod admin_scope;
 mod admin_user;
 mod authorization;
@@ -13,6 +14,7 @@ mod wire;
 
 pub(crate) use admin_client::ClientAdministration;
 pub(crate) use admin_key::KeyAdministration;
+pub(crate) use admin_organization::OrganizationAdministration;
 pub(crate) use admin_scope::ScopeAdministration;
 pub(crate) use admin_user::UserAdministration;
 pub(crate) use authorization::Authorizations;

@@ -7,6 +7,7 @@ pub mod context;
 pub mod grants;
 mod grpc;
 pub mod http;
+mod last_used;
 pub mod log;
 pub mod minting;
 pub mod operations;

@@ -8,6 +8,7 @@ pub mod grants;
 pub mod housekeeping;
 pub mod introspect;
 pub mod keys;
+pub mod organizations;
 pub mod revoke;
 pub mod scopes;
 pub mod sessions;

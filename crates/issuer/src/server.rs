@@ -9,6 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use tessera_api::admin::v1::client_service_server::ClientServiceServer;
 use tessera_api::admin::v1::key_service_server::KeyServiceServer;
+use tessera_api::admin::v1::organization_service_server::OrganizationServiceServer;
 use tessera_api::admin::v1::scope_service_server::ScopeServiceServer;
 use tessera_api::admin::v1::user_service_server::UserServiceServer;
 use tessera_api::oauth::v1::authorization_service_server::AuthorizationServiceServer;
@@ -22,6 +23,7 @@ use tessera_kit::ops;
 use tessera_kit::serve::{BindError, MAX_MESSAGE, Options, Server, Serving, Stop, reflection};
 use tessera_ledger::replica::Replica;
 use tessera_store::{ConnectError, Database, DatabaseOptions, StoreError};
+use tessera_types::error::chain;
 use tessera_types::{Clock, Randomness};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -32,6 +34,7 @@ use crate::context::{Context, Parts, Policy};
 use crate::grants::lineage::Lineage;
 use crate::grpc;
 use crate::http;
+use crate::last_used::{self, LastUsed};
 use crate::log::Publication;
 use crate::operations;
 use crate::operations::setup::fixtures::FixtureError;
@@ -54,6 +57,7 @@ const SERVICES: &[&str] = &[
     "tessera.admin.v1.UserService",
     "tessera.admin.v1.ScopeService",
     "tessera.admin.v1.KeyService",
+    "tessera.admin.v1.OrganizationService",
     "tessera.sync.v1.SyncService",
 ];
 
@@ -191,6 +195,7 @@ pub async fn start(config: Config, deps: Deps, options: StartOptions) -> Result<
         signer: ArcSwapOption::from_pointee(keys.signer),
         remembered: RememberedSecrets::new(&*deps.random),
         throttle: FailureThrottle::new(Arc::clone(&deps.clock)),
+        requests: FailureThrottle::of_requests(Arc::clone(&deps.clock)),
         logins: LoginThrottle::new(Arc::clone(&deps.clock)),
         clock: Arc::clone(&deps.clock),
         random: Arc::clone(&deps.random),
@@ -202,6 +207,7 @@ pub async fn start(config: Config, deps: Deps, options: StartOptions) -> Result<
         passwords,
         user_passwords,
         telemetry,
+        last_used: LastUsed::default(),
     });
 
     if let Some(next) = keys.next {
@@ -209,6 +215,7 @@ pub async fn start(config: Config, deps: Deps, options: StartOptions) -> Result<
     }
     let housekeeping = operations::housekeeping::Housekeeping::new(cx.clone(), config.cleanup.clone());
     tokio::spawn(housekeeping.run(background.clone()));
+    tokio::spawn(last_used::run(cx.clone(), background.clone()));
     let health = Health::new();
     watch_readiness(&cx, &health, &background);
     let stop = Stop::new();
@@ -262,6 +269,10 @@ async fn routes(cx: &Context, health: &Health, stop: &Stop) -> Result<Routes, St
         )
         .add_service(
             UserServiceServer::new(grpc::UserAdministration(cx.clone())).max_decoding_message_size(MAX_MESSAGE),
+        )
+        .add_service(
+            OrganizationServiceServer::new(grpc::OrganizationAdministration(cx.clone()))
+                .max_decoding_message_size(MAX_MESSAGE),
         )
         .add_service(KeyServiceServer::new(grpc::KeyAdministration(cx.clone())).max_decoding_message_size(MAX_MESSAGE))
         .add_service(
@@ -344,6 +355,9 @@ impl Running {
             tracing::warn!("calls were cut off after the grace period");
         }
         self.background.cancel();
+        if let Err(error) = self.cx.last_used.write(&self.cx.store).await {
+            tracing::debug!(error = %chain(&error), "when clients were used last is not written");
+        }
         self.cx.store.close().await;
         tracing::info!("issuer stopped");
     }

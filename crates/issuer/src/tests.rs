@@ -1,5 +1,6 @@
 //! Operations against real databases, in this process: what is hard to see from outside.
 
+mod applications;
 mod authentication;
 mod clients;
 mod codes;

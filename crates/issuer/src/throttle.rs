@@ -3,6 +3,8 @@
 //! A leaky bucket for each pair: every failure adds one, time takes away. Known and unknown identifiers are counted alike, so
 //! that the counter tells nothing of which exist. Successes count nothing: a busy client is never throttled by being busy. A pair is
 //! kept as a keyed hash: what callers send takes no room here, and nobody can aim at another's bucket.
+//!
+//! The same buckets pace what anybody may make the issuer keep: authorization requests, per address alone.
 
 mod login;
 
@@ -32,10 +34,18 @@ const SHARED: u64 = 0;
 /// How often buckets at rest are forgotten, at most.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
+/// So many authorization requests at once are kept for one address, and one more each [`REQUEST_EVERY`].
+const REQUESTS: u32 = 1000;
+
+/// See [`REQUESTS`].
+const REQUEST_EVERY: Duration = Duration::from_millis(100);
+
 /// Counts failures and says when there were too many.
 #[derive(Clone)]
 pub struct FailureThrottle {
     clock: Arc<dyn Clock>,
+    burst: u32,
+    refill: Duration,
     pairs: Pairs,
     buckets: Arc<Mutex<Buckets>>,
 }
@@ -55,7 +65,23 @@ impl FailureThrottle {
     /// A throttle on this clock.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, pairs: Pairs::default(), buckets: Arc::default() }
+        Self { clock, burst: BURST, refill: REFILL, pairs: Pairs::default(), buckets: Arc::default() }
+    }
+
+    /// The pace at which authorization requests are kept.
+    #[must_use]
+    pub fn of_requests(clock: Arc<dyn Clock>) -> Self {
+        Self { burst: REQUESTS, refill: REQUEST_EVERY, ..Self::new(clock) }
+    }
+
+    /// Counts a request, where there were not too many before it.
+    ///
+    /// # Errors
+    /// [`TooMany`] with the time to wait, at least a second.
+    pub fn take(&self, from: Option<IpAddr>) -> Result<(), TooMany> {
+        self.admit("", from)?;
+        self.failed("", from);
+        Ok(())
     }
 
     /// Whether a further attempt may be looked at.
@@ -67,7 +93,7 @@ impl FailureThrottle {
         let buckets = self.lock();
         let key = buckets.key(self.pairs.of(who, from));
         let level = buckets.empty_at.get(&key).map_or(Duration::ZERO, |at| at.saturating_sub(now));
-        let over = level.saturating_sub(REFILL * (BURST - 1));
+        let over = level.saturating_sub(self.refill * (self.burst - 1));
         if over.is_zero() { Ok(()) } else { Err(TooMany(over.max(Duration::from_secs(1)))) }
     }
 
@@ -82,7 +108,7 @@ impl FailureThrottle {
         let key = buckets.key(self.pairs.of(who, from));
         let at = buckets.empty_at.entry(key).or_insert(now);
         // Never further ahead than a burst and one: who goes on while refused does not wait longer for it.
-        *at = ((*at).max(now) + REFILL).min(now + REFILL * (BURST + 1));
+        *at = ((*at).max(now) + self.refill).min(now + self.refill * (self.burst + 1));
     }
 
     fn lock(&self) -> MutexGuard<'_, Buckets> {
@@ -134,6 +160,16 @@ mod tests {
         assert_eq!(throttle.admit("c", None), Ok(()));
         clock.advance(REFILL);
         assert_eq!(throttle.admit("c", HERE), Ok(()));
+    }
+
+    #[test]
+    fn authorization_requests_are_kept_at_a_pace() {
+        let clock = Arc::new(MockClock::default());
+        let throttle = FailureThrottle::of_requests(Arc::clone(&clock) as Arc<dyn Clock>);
+        assert_eq!((0..REQUESTS + 50).filter(|_| throttle.take(HERE).is_ok()).count(), REQUESTS as usize);
+        assert!(throttle.take(Some("192.0.2.1".parse().expect("an address"))).is_ok());
+        clock.advance(REQUEST_EVERY * 10);
+        assert_eq!((0..50).filter(|_| throttle.take(HERE).is_ok()).count(), 10);
     }
 
     #[test]

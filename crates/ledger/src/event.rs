@@ -1,6 +1,8 @@
 //! What the log says: events, the facts they leave behind, and places in it.
 
-use tessera_types::{Algorithm, Audience, ClientId, Epoch, GrantId, KeyId, KeyState, Revision, Timestamp, TokenId};
+use tessera_types::{
+    Algorithm, Audience, ClientId, Epoch, GrantId, KeyId, KeyState, Revision, Timestamp, TokenId, UserId,
+};
 
 /// The hash of a place in the log, chained over every place before it (SHA-256).
 pub type ChainHash = [u8; 32];
@@ -60,12 +62,14 @@ pub enum Subject {
 /// What replicas know of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientState {
-    /// Whether it may be used, and its tokens be active.
+    /// Whether it may be used, and its tokens be active: it is enabled, and so are its organization and its owner.
     pub enabled: bool,
     /// The audiences it issues for.
     pub audiences: Vec<Audience>,
     /// The audiences whose tokens it may introspect.
     pub resources: Vec<Audience>,
+    /// The user it acts for by client credentials, where there is one.
+    pub owner: Option<UserId>,
 }
 
 /// What replicas know of a signing key.

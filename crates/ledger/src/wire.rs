@@ -266,6 +266,7 @@ fn client_state_to_wire(state: &ClientState) -> v1::ClientState {
         enabled: state.enabled,
         audiences: state.audiences.iter().map(ToString::to_string).collect(),
         resources: state.resources.iter().map(ToString::to_string).collect(),
+        owner_id: state.owner.map(|owner| owner.to_string()).unwrap_or_default(),
     }
 }
 
@@ -275,6 +276,10 @@ fn client_state_from_wire(state: &v1::ClientState) -> Result<ClientState, WireEr
         enabled: state.enabled,
         audiences: all(&state.audiences, "client_state.audiences")?,
         resources: all(&state.resources, "client_state.resources")?,
+        owner: match state.owner_id.as_str() {
+            "" => None,
+            owner => Some(parse(owner, "client_state.owner_id")?),
+        },
     })
 }
 

@@ -9,7 +9,8 @@ use sea_orm::{
     ColumnTrait as _, DatabaseExecutor, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
 use tessera_types::{
-    Audience, ClaimsProfile, ClientId, ClientType, GrantType, RedirectUri, Scope, ScopeSet, SecretHash, Timestamp,
+    Audience, ClaimsProfile, ClientId, ClientType, GrantType, OrganizationId, RedirectUri, Scope, ScopeSet, SecretHash,
+    Timestamp, UserId, WebUrl,
 };
 use uuid::Uuid;
 
@@ -22,7 +23,7 @@ use crate::transaction::Transaction;
 pub struct Client {
     /// Its identifier, which never changes.
     pub id: ClientId,
-    /// Its name; no two clients share one.
+    /// Its name; no two clients without an organization share one, and no two of one organization and owner.
     pub name: String,
     /// What it is for, for people.
     pub description: String,
@@ -44,8 +45,22 @@ pub struct Client {
     pub redirect_uris: Vec<RedirectUri>,
     /// How long its access tokens live; `None`: as configured. Whole seconds.
     pub access_ttl: Option<Duration>,
-    /// The shape of its access tokens.
-    pub claims_profile: ClaimsProfile,
+    /// The shape of its access tokens; `None`: as the endpoint's dialect has it.
+    pub claims_profile: Option<ClaimsProfile>,
+    /// The organization it belongs to. Where that is disabled or gone, the client is refused.
+    pub organization: Option<OrganizationId>,
+    /// The user it belongs to, and acts for by client credentials. Where they are disabled or gone, the client is refused.
+    pub owner: Option<UserId>,
+    /// The site it is of, for people.
+    pub site_url: Option<WebUrl>,
+    /// Its logo, for people.
+    pub logo_url: Option<WebUrl>,
+    /// Where a browser is sent with an authorization error; `None`: where it would be sent with a code.
+    pub failure_uri: Option<RedirectUri>,
+    /// The scopes it gets besides, whatever it asks for.
+    pub implicit_scopes: ScopeSet,
+    /// When it was used last, to a minute or so. [`ClientWrites::touch`] writes it, and no update.
+    pub last_used: Option<Timestamp>,
     /// When it was registered.
     pub created: Timestamp,
     /// When it was changed last.
@@ -76,6 +91,10 @@ pub struct ClientFilter {
     pub name_contains: Option<String>,
     /// Those that are enabled, or are not.
     pub enabled: Option<bool>,
+    /// Those of this organization.
+    pub organization: Option<OrganizationId>,
+    /// Those of this owner.
+    pub owner: Option<UserId>,
 }
 
 /// Reads clients.
@@ -112,13 +131,17 @@ impl<'a> Clients<'a> {
         rows.into_iter().map(StoredSecret::try_from).collect()
     }
 
-    /// Whether any client may ask for a scope.
+    /// Whether any client may ask for a scope, or gets it unasked.
     pub async fn any_with_scope(&self, scope: &Scope) -> Result<bool, StoreError> {
         // Scopes are a JSON list, and a scope holds neither quote nor backslash: in quotes it stands there only as itself.
         let wanted = format!("\"{scope}\"");
-        let scopes: Vec<String> =
-            client::Entity::find().select_only().column(client::Column::Scopes).into_tuple().all(&self.source).await?;
-        Ok(scopes.iter().any(|list| list.contains(&wanted)))
+        let scopes: Vec<(String, String)> = client::Entity::find()
+            .select_only()
+            .columns([client::Column::Scopes, client::Column::ImplicitScopes])
+            .into_tuple()
+            .all(&self.source)
+            .await?;
+        Ok(scopes.iter().any(|(own, implicit)| own.contains(&wanted) || implicit.contains(&wanted)))
     }
 
     /// Clients ordered by id, byte by byte: at most `limit` of those after `after`.
@@ -134,6 +157,12 @@ impl<'a> Clients<'a> {
         }
         if let Some(enabled) = filter.enabled {
             query = query.filter(client::Column::Enabled.eq(enabled));
+        }
+        if let Some(organization) = filter.organization {
+            query = query.filter(client::Column::Organization.eq(organization.to_string()));
+        }
+        if let Some(owner) = filter.owner {
+            query = query.filter(client::Column::Owner.eq(owner.to_string()));
         }
         if let Some(part) = &filter.name_contains {
             storable([part.as_str()])?;
@@ -189,7 +218,7 @@ impl<'a> ClientWrites<'a> {
         Ok(())
     }
 
-    /// Changes a client that is at the version given, and returns its new version. Neither its id nor when it was created
+    /// Changes a client that is at the version given, and returns its new version. Neither its id nor when it was created or used
     /// changes.
     ///
     /// # Errors
@@ -198,7 +227,8 @@ impl<'a> ClientWrites<'a> {
     pub async fn update(&self, client: &Client) -> Result<i64, StoreError> {
         storable([client.name.as_str(), &client.description])?;
         let version = client.version + 1;
-        let row = client::ActiveModel { id: NotSet, created: NotSet, version: Set(version), ..client.into() };
+        let fixed = client::ActiveModel { id: NotSet, created: NotSet, last_used: NotSet, ..client.into() };
+        let row = client::ActiveModel { version: Set(version), ..fixed };
         let update = client::Entity::update_many()
             .set(row)
             .filter(client::Column::Id.eq(client.id.as_str()))
@@ -212,6 +242,19 @@ impl<'a> ClientWrites<'a> {
         let delete = client::Entity::delete_by_id(id.as_str());
         let result = delete.exec(self.transaction.inner()).await.map_err(|error| self.transaction.fail(error))?;
         Ok(result.rows_affected == 1)
+    }
+
+    /// Says when a client was used, unless it is known to have been used later. Its version stays.
+    pub async fn touch(&self, id: &ClientId, at: Timestamp) -> Result<(), StoreError> {
+        let last = client::Column::LastUsed;
+        let update = client::Entity::update_many()
+            .set(client::ActiveModel { last_used: Set(Some(at.0)), ..Default::default() })
+            .filter(client::Column::Id.eq(id.as_str()))
+            // Not one made anew under the id since.
+            .filter(client::Column::Created.lte(at.0))
+            .filter(last.is_null().or(last.lt(at.0)));
+        update.exec(self.transaction.inner()).await.map_err(|error| self.transaction.fail(error))?;
+        Ok(())
     }
 
     /// Adds a secret.

@@ -27,6 +27,7 @@ use crate::holders::Holders;
 use crate::keys::Keys;
 use crate::log::{self, WholeLog};
 use crate::options::{ConnectError, DatabaseOptions, Kind};
+use crate::organizations::Organizations;
 use crate::scopes::Scopes;
 use crate::sessions::Sessions;
 use crate::transaction::Transaction;
@@ -118,6 +119,12 @@ impl Database {
     #[must_use]
     pub fn sessions(&self) -> Sessions<'_> {
         Sessions::new((&self.shared.reader).into())
+    }
+
+    /// Reads organizations.
+    #[must_use]
+    pub fn organizations(&self) -> Organizations<'_> {
+        Organizations::new((&self.shared.reader).into())
     }
 
     /// Reads users.

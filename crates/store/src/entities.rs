@@ -10,6 +10,8 @@ pub mod holder;
 pub mod log_event;
 pub mod log_fact;
 pub mod log_head;
+pub mod membership;
+pub mod organization;
 pub mod refresh_family;
 pub mod scope;
 pub mod session;

@@ -61,7 +61,7 @@ pub enum StoreError {
 pub enum Unique {
     /// The identifier; for a scope, its name.
     Id,
-    /// The name of a client.
+    /// The name of a client or an organization.
     Name,
     /// The username of a user.
     Username,
@@ -217,6 +217,9 @@ fn unique(error: &dyn DatabaseError) -> Unique {
     let is = |index, column| error.constraint() == Some(index) || error.message().contains(column);
     match () {
         () if is("clients_name_key", "clients.name") => Unique::Name,
+        // Over an expression, so that SQLite names the index too.
+        () if is("clients_organization_name_key", "clients_organization_name_key") => Unique::Name,
+        () if is("organizations_name_key", "organizations.name") => Unique::Name,
         () if is("users_username_key", "users.username_key") => Unique::Username,
         () if is("users_email_key", "users.email_key") => Unique::Email,
         () => Unique::Id,

@@ -4,7 +4,7 @@ use std::ops::Deref;
 
 use sea_orm::ActiveValue::Set;
 use sea_orm::{ColumnTrait as _, DatabaseExecutor, EntityTrait as _, QueryFilter as _};
-use tessera_types::{Audience, ClientId, GrantId, OpaqueHash, Revision, ScopeSet, Timestamp, UserId};
+use tessera_types::{Audience, ClientId, GrantId, OpaqueHash, Revision, ScopeSet, Timestamp, TokenId, UserId};
 
 use crate::entities::refresh_family;
 use crate::error::StoreError;
@@ -39,6 +39,17 @@ pub struct RefreshFamily {
     pub expires: Timestamp,
     /// When it ends in any case.
     pub ends: Timestamp,
+    /// The access token it gave last, where that is kept.
+    pub last_access: Option<LastAccess>,
+}
+
+/// An access token that a refresh is to end with the refresh token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LastAccess {
+    /// Its `jti`.
+    pub token: TokenId,
+    /// When it expires by itself.
+    pub expires: Timestamp,
 }
 
 /// When a token was spent.
@@ -106,6 +117,8 @@ impl<'a> FamilyWrites<'a> {
                 recent: Set(refresh_family::recent(&next.recent)),
                 used: Set(next.used.0),
                 expires: Set(next.expires.0),
+                access_token: Set(next.last_access.map(|access| access.token.to_string())),
+                access_expires: Set(next.last_access.map(|access| access.expires.0)),
                 ..Default::default()
             })
             .filter(refresh_family::Column::GrantId.eq(next.grant.to_string()))

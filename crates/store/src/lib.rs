@@ -1,4 +1,5 @@
-//! Where things are kept: clients, users, grants, scopes, signing keys and the log, over SQLite and PostgreSQL in one code path.
+//! Where things are kept: clients, users, organizations, grants, scopes, signing keys and the log, over SQLite and PostgreSQL in one
+//! code path.
 //!
 //! Repositories know no policy. `find` answers `Option`; a change of state is a conditional update whose affected rows are
 //! checked. Every change happens in a [`Transaction`], which appends what it recorded to the log as the last thing before it
@@ -18,6 +19,7 @@ pub mod holders;
 pub mod keys;
 pub mod log;
 pub mod options;
+pub mod organizations;
 pub mod schema;
 pub mod scopes;
 pub mod sessions;
@@ -30,11 +32,12 @@ pub use clients::{Client, ClientFilter, ClientWrites, Clients, StoredSecret};
 pub use consents::{Consent, ConsentWrites, Consents};
 pub use database::Database;
 pub use error::{StoreError, Unique};
-pub use families::{Families, FamilyWrites, RefreshFamily, Turn};
+pub use families::{Families, FamilyWrites, LastAccess, RefreshFamily, Turn};
 pub use holders::{HolderRecord, Holders};
 pub use keys::{KeyWrites, Keys, SigningKeyRecord};
 pub use log::{Log, Tail, WholeLog};
 pub use options::{ConnectError, DatabaseOptions};
+pub use organizations::{Organization, OrganizationFilter, OrganizationWrites, Organizations};
 pub use schema::{MigrationState, MigrationStatus};
 pub use scopes::{ScopeRecord, ScopeWrites, Scopes};
 pub use sessions::{Session, SessionWrites, Sessions};

@@ -17,6 +17,7 @@ use crate::error::StoreError;
 use crate::families::FamilyWrites;
 use crate::keys::KeyWrites;
 use crate::log::{self, Log};
+use crate::organizations::OrganizationWrites;
 use crate::scopes::ScopeWrites;
 use crate::sessions::SessionWrites;
 use crate::users::UserWrites;
@@ -85,6 +86,12 @@ impl Transaction {
     #[must_use]
     pub fn families(&self) -> FamilyWrites<'_> {
         FamilyWrites::new(self)
+    }
+
+    /// Reads and writes organizations.
+    #[must_use]
+    pub fn organizations(&self) -> OrganizationWrites<'_> {
+        OrganizationWrites::new(self)
     }
 
     /// Reads and writes sessions.

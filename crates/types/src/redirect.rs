@@ -8,6 +8,10 @@ use std::str::FromStr;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RedirectUri(Box<str>);
 
+/// An address that people may be shown or sent to: as a [`RedirectUri`], and of the scheme https or http.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct WebUrl(RedirectUri);
+
 /// Why a text is not a redirect URI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRedirectUri {
@@ -113,6 +117,29 @@ impl fmt::Display for RedirectUri {
     }
 }
 
+impl WebUrl {
+    /// The URL as registered.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl FromStr for WebUrl {
+    type Err = InvalidRedirectUri;
+
+    fn from_str(text: &str) -> Result<Self, InvalidRedirectUri> {
+        let uri: RedirectUri = text.parse()?;
+        if uri.host().is_some() { Ok(Self(uri)) } else { Err(InvalidRedirectUri::Scheme) }
+    }
+}
+
+impl fmt::Display for WebUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,6 +155,14 @@ mod tests {
             ["https://app.example/cb", "http://127.0.0.1/callback", "http://[::1]:8080/cb?x=1", "com.example.app:/cb"]
         {
             assert_eq!(good.parse::<RedirectUri>().map(|u| u.to_string()), Ok(good.to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_web_url_is_no_application_s_own_scheme() {
+        assert!("https://shop.example/logo.png".parse::<WebUrl>().is_ok());
+        for bad in ["com.example.app:/cb", "com.example.app://host/x", "javascript:alert(1)", "https://u@a.example/"] {
+            assert!(bad.parse::<WebUrl>().is_err(), "{bad}");
         }
     }
 

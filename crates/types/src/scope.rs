@@ -104,6 +104,12 @@ impl ScopeSet {
         self.0.iter().find(|s| !of.contains(s.as_str()))
     }
 
+    /// These, then those of the other that are not among them.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        self.iter().chain(other.iter()).cloned().collect()
+    }
+
     /// Adds a scope at the end, unless it is there.
     pub fn insert(&mut self, scope: Scope) {
         if !self.contains(scope.as_str()) {

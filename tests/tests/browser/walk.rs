@@ -168,3 +168,24 @@ async fn pages_speak_french_where_the_application_or_the_browser_asks() -> Resul
     }
     Ok(())
 }
+
+/// Item 15: a browser carries a fragment along to wherever it is sent, unless that has one of its own; or a form lies between.
+#[tokio::test]
+async fn a_fragment_of_the_request_never_reaches_the_application() -> Result<()> {
+    let Some(walk) = Walk::start("walk-fragment", "en").await? else { return Ok(()) };
+    let redirect_uri = walk.app.redirect_uri();
+    let url = |scope| walk.at_issuer(&ask(&walk.app.id, &[("redirect_uri", &redirect_uri), ("scope", scope)]));
+    let with_fragment = |scope| format!("{}#access_token=evil", url(scope));
+    walk.browser.open(&with_fragment("orders:read")).await?;
+    walk.sign_in(PASSWORD).await?;
+    walk.click_and_land("button[value=allow]").await?;
+    assert!(!walk.browser.url().await?.contains('#'), "by a form: {}", walk.browser.url().await?);
+    for scope in ["orders:read", "unheard-of"] {
+        let url = with_fragment(scope);
+        let (opened, landed) = tokio::join!(walk.browser.open(&url), walk.app.back());
+        opened?;
+        landed?;
+        assert!(!walk.browser.url().await?.contains("evil"), "by an address: {}", walk.browser.url().await?);
+    }
+    Ok(())
+}

@@ -35,6 +35,6 @@ impl Checker {
         let Ok(state) = self.state() else { return false };
         let last_moment = Timestamp(verified.claims().expires.0.saturating_sub(1));
         let now = self.0.clock.now().min(last_moment);
-        matches!(live::standing(&state, verified, now, self.0.not_before_leeway, rule), Standing::Active(_))
+        matches!(live::standing(&state, verified, now, self.0.not_before_leeway, rule), Standing::Active(..))
     }
 }

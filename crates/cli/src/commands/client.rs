@@ -1,5 +1,8 @@
 //! `tessera client …`: registered clients (RFC 6749 section 2).
 
+pub mod application;
+pub mod apply;
+pub(super) mod names;
 pub mod secret;
 pub mod shape;
 pub mod update;
@@ -13,6 +16,7 @@ use tessera_api::admin::v1::client_service_client::ClientServiceClient;
 use tessera_types::{ClientId, PresentedSecret};
 use tonic::transport::Channel;
 
+use self::application::Application;
 use self::shape::Shape;
 use self::view::{Changed, ClientView};
 use crate::app::App;
@@ -53,6 +57,8 @@ enum Verb {
     Disable(Disable),
     /// Make every token issued to a client so far inactive.
     RevokeTokens(RevokeTokens),
+    /// Make the clients what a file says they are.
+    Apply(apply::Apply),
     /// A client's secrets: rotate, list, delete.
     Secret(secret::Secret),
 }
@@ -79,6 +85,9 @@ struct Create {
 
     #[command(flatten)]
     shape: Shape,
+
+    #[command(flatten)]
+    application: Application,
 
     /// It cannot keep a secret: an application on a person's device.
     #[arg(long, conflicts_with_all = ["secret_stdin", "secret_file"])]
@@ -109,6 +118,14 @@ struct List {
     /// Only clients whose name contains this; the case of ASCII letters does not matter, that of others does.
     #[arg(long, value_name = "TEXT")]
     name_contains: Option<String>,
+
+    /// Only clients of this organization, by name or id.
+    #[arg(long, value_name = "ORG")]
+    organization: Option<String>,
+
+    /// Only clients of this user, by id, username or e-mail address.
+    #[arg(long, value_name = "WHO")]
+    owner: Option<String>,
 
     /// Only clients that may be used.
     #[arg(long, conflicts_with = "disabled")]
@@ -191,6 +208,7 @@ impl Client {
             Verb::Enable(verb) => verb.run(app).await,
             Verb::Disable(verb) => verb.run(app).await,
             Verb::RevokeTokens(verb) => verb.run(app).await,
+            Verb::Apply(verb) => verb.run(app).await,
             Verb::Secret(verb) => verb.run(app).await,
         }
     }
@@ -228,6 +246,7 @@ impl Create {
         self.shape.apply(&mut client);
         let client_secret = imported.as_ref().map(|s| s.expose().to_owned()).unwrap_or_default();
         let admin = app.administrator(Access::Write).await?;
+        self.application.apply(&admin, &mut client).await?;
         let message = wire::CreateClientRequest { client: Some(client), client_secret };
         let answer = service(&admin).create_client(admin.request(message)).await?.into_inner();
         let view = Changed {
@@ -253,6 +272,14 @@ impl Get {
 impl List {
     async fn run(self, app: &mut App<'_>) -> Result<Exit, Problem> {
         let admin = app.administrator(Access::Read).await?;
+        let organization_id = match &self.organization {
+            Some(which) => names::organization_id(&admin, which).await?,
+            None => String::new(),
+        };
+        let owner_id = match &self.owner {
+            Some(who) => names::user_id(&admin, who).await?,
+            None => String::new(),
+        };
         let mut pages = Pages::new(self.limit.and_then(|n| usize::try_from(n).ok()));
         let mut views: Vec<ClientView> = Vec::new();
         loop {
@@ -262,6 +289,8 @@ impl List {
                 page_token,
                 name_contains: self.name_contains.clone().unwrap_or_default(),
                 enabled: (self.enabled || self.disabled).then_some(self.enabled),
+                organization_id: organization_id.clone(),
+                owner_id: owner_id.clone(),
             };
             let page = service(&admin).list_clients(admin.request(message)).await?.into_inner();
             let received = page.clients.len();

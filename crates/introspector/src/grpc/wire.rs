@@ -55,7 +55,7 @@ pub(super) fn response(outcome: Outcome) -> v1::IntrospectResponse {
         expire_time: Some(timestamp(claims.expires)),
         issue_time: Some(timestamp(claims.issued)),
         not_before_time: Some(timestamp(claims.not_before)),
-        sub: claims.subject.clone(),
+        sub: verified.subject().into_owned(),
         aud: claims.aud().map(str::to_owned).collect(),
         iss: claims.issuer.clone(),
         jti: claims.token.to_string(),

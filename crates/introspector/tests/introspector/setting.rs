@@ -42,7 +42,8 @@ pub(crate) fn audiences(names: &[&str]) -> Vec<Audience> {
 
 /// A client's registration: enabled, issuing for `audiences`, introspecting `resources`.
 pub(crate) fn client(id: &str, audiences_: &[&str], resources: &[&str]) -> Event {
-    let state = ClientState { enabled: true, audiences: audiences(audiences_), resources: audiences(resources) };
+    let state =
+        ClientState { enabled: true, audiences: audiences(audiences_), resources: audiences(resources), owner: None };
     Event::ClientChanged { client: id.parse().expect("a client id"), state: Some(state) }
 }
 
@@ -52,7 +53,8 @@ pub(crate) fn unchanged(id: &str) -> Event {
 }
 
 pub(crate) fn disabled(id: &str) -> Event {
-    let state = ClientState { enabled: false, audiences: Vec::new(), resources: audiences(&["demo-resource"]) };
+    let state =
+        ClientState { enabled: false, audiences: Vec::new(), resources: audiences(&["demo-resource"]), owner: None };
     Event::ClientChanged { client: id.parse().expect("a client id"), state: Some(state) }
 }
 

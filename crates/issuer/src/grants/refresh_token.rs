@@ -7,10 +7,11 @@
 
 use std::time::Duration;
 
+use tessera_ledger::event::Event;
 use tessera_store::{RefreshFamily, StoreError, Turn as Spent, User};
 use tessera_types::{ErrorCode, Failure, GrantType, RefreshToken, ScopeSet, Timestamp};
 
-use super::users::narrow_granted;
+use super::users::{last_access, narrow_granted};
 use super::{Asked, TokenError, Turn, may_use};
 use crate::client_auth::AuthenticatedClient;
 use crate::context::Context;
@@ -107,7 +108,7 @@ pub async fn execute(
             Place::JustSpent => return refresh.tokens(scopes).map(Turn::Done),
             Place::Current => {
                 let minted = refresh.tokens(scopes)?;
-                if spend(cx, &family, &token).await? {
+                if refresh.spend(&minted).await? {
                     return Ok(Turn::Done(minted));
                 }
             }
@@ -184,27 +185,44 @@ impl Refresh<'_> {
         minted.refresh_token = Some(self.cx.lineage.successor(self.token).to_text());
         Ok(minted)
     }
-}
 
-/// Puts the successor in the token's place; false where somebody else was faster.
-async fn spend(cx: &Context, family: &RefreshFamily, token: &RefreshToken) -> Result<bool, StoreError> {
-    let now = cx.clock.now();
-    let successor = cx.lineage.successor(token);
-    let mut recent: Vec<Spent> =
-        family.recent.iter().copied().filter(|spent| now <= spent.at.plus(cx.policy.refresh_reuse_grace)).collect();
-    recent.push(Spent { generation: token.generation, at: now });
-    let next = RefreshFamily {
-        generation: successor.generation,
-        current: successor.hash(),
-        recent,
-        used: now,
-        expires: now.plus(cx.policy.refresh_ttl).min(family.ends),
-        ..family.clone()
-    };
-    let tx = cx.store.begin().await?;
-    let spent = tx.families().rotate(family.current, &next).await?;
-    tx.commit().await?;
-    Ok(spent)
+    /// Puts the successor in the token's place; false where somebody else was faster.
+    async fn spend(&self, minted: &Minted) -> Result<bool, StoreError> {
+        let Self { cx, family, token, .. } = self;
+        let now = cx.clock.now();
+        let successor = cx.lineage.successor(token);
+        let mut recent: Vec<Spent> =
+            family.recent.iter().copied().filter(|spent| now <= spent.at.plus(cx.policy.refresh_reuse_grace)).collect();
+        recent.push(Spent { generation: token.generation, at: now });
+        let next = RefreshFamily {
+            generation: successor.generation,
+            current: successor.hash(),
+            recent,
+            used: now,
+            expires: now.plus(cx.policy.refresh_ttl).min(family.ends),
+            last_access: Some(last_access(minted)),
+            ..(*family).clone()
+        };
+        let retired = family.last_access.filter(|_| self.asked.terms.retires_access);
+        let mut tx = cx.store.begin().await?;
+        if retired.is_some() {
+            tx.exclusive().await?;
+        }
+        if !tx.families().rotate(family.current, &next).await? {
+            tx.rollback().await?;
+            return Ok(false);
+        }
+        match retired {
+            None => drop(tx.commit().await?),
+            Some(access) => {
+                tx.record(Event::TokenRevoked { token: access.token, expires: access.expires });
+                let revision = cx.publication.commit(tx).await?.position.revision();
+                // The refresh token is spent: refused now, the client would have neither. Where it is not confirmed, that is logged.
+                cx.publication.confirm(revision, cx.policy.confirm_within).await.unwrap_or_default();
+            }
+        }
+        Ok(true)
+    }
 }
 
 /// A spent token came again: somebody has it who should not. What came of the grant is dead before the caller hears of it.

@@ -1,7 +1,7 @@
 //! What the grants share in which a client acts for a user: a grant with an identifier of its own, an access token that carries it,
 //! and, where the client may have one, the first refresh token of a family.
 
-use tessera_store::{Client, RefreshFamily, StoreError, Transaction, User};
+use tessera_store::{Client, LastAccess, RefreshFamily, StoreError, Transaction, User};
 use tessera_types::{Audience, GrantId, GrantType, Revision, ScopeSet};
 
 use super::{Asked, TokenError};
@@ -73,6 +73,7 @@ impl Beginning<'_> {
             created: now,
             used: now,
             expires: now.plus(cx.policy.refresh_ttl).min(ends),
+            last_access: Some(last_access(&minted)),
             ends,
         };
         minted.refresh_token = Some(first.to_text());
@@ -93,11 +94,26 @@ impl Prepared {
     }
 }
 
-/// As [`super::narrow_scopes`], without the scopes that never come with a person: reserved ones are for clients that act for
-/// themselves.
-pub(crate) fn narrow_scopes(client: &Client, asked: ScopeSet) -> Result<ScopeSet, TokenError> {
-    refuse_reserved(&asked)?;
-    Ok(without_reserved(&super::narrow_scopes(client, asked)?))
+/// What a family remembers of the access token it gave last.
+pub(super) const fn last_access(minted: &Minted) -> LastAccess {
+    let (token, expires) = minted.token;
+    LastAccess { token, expires }
+}
+
+/// What a person is asked for where a client asks for these: as [`Asked::scopes_of`] has it by the RFC, without the scopes that never
+/// come with a person. Reserved ones are for clients that act for themselves.
+pub(crate) fn requested_scopes(client: &Client, asked: &ScopeSet) -> Result<ScopeSet, TokenError> {
+    refuse_reserved(asked)?;
+    let implicit = &client.implicit_scopes;
+    let own: ScopeSet = asked.iter().filter(|scope| !implicit.contains(scope.as_str())).cloned().collect();
+    // Where all that is asked for comes in any case, that is not asking for nothing.
+    let granted = if own.is_empty() && !asked.is_empty() { own } else { super::narrow_scopes(client, own)? };
+    Ok(without_reserved(&implicit.union(&granted)))
+}
+
+/// Whether a client may still be given what a person was asked for.
+pub(crate) fn may_have(client: &Client, scopes: &ScopeSet) -> bool {
+    scopes.is_subset(&client.implicit_scopes.union(&client.scopes))
 }
 
 /// The scopes of a grant for a user, likewise.

@@ -4,7 +4,9 @@ use tessera_api::admin::v1::client_service_server::ClientService;
 use tessera_api::admin::v1::{self as api};
 use tessera_store::{Client, ClientFilter, StoredSecret};
 use tessera_types::scope::reserved;
-use tessera_types::{ClaimsProfile, ClientId, ClientType, PresentedSecret, Timestamp};
+use tessera_types::{
+    ClaimsProfile, ClientId, ClientType, OrganizationId, PresentedSecret, RedirectUri, Timestamp, UserId, WebUrl,
+};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
@@ -56,7 +58,9 @@ impl ClientService for ClientAdministration {
         let page = Page::read(request.page_size, &request.page_token)?;
         let after = page.after.as_deref().map(id).transpose()?;
         let name_contains = Some(request.name_contains).filter(|text| !text.is_empty());
-        let filter = ClientFilter { name_contains, enabled: request.enabled };
+        let organization = optional(&request.organization_id, organization_id)?;
+        let owner = optional(&request.owner_id, owner_id)?;
+        let filter = ClientFilter { name_contains, enabled: request.enabled, organization, owner };
         let found = clients::list(&self.0, &filter, after.as_ref(), page.size + 1)
             .await
             .map_err(|error| access::refused(&error))?;
@@ -211,13 +215,19 @@ const FIELDS: &[&str] = &[
     "redirect_uris",
     "access_token_lifetime",
     "claims_profile",
+    "organization_id",
+    "owner_id",
+    "site_url",
+    "logo_url",
+    "failure_uri",
+    "implicit_scopes",
 ];
 
 fn patch(wanted: &api::Client, paths: &[String]) -> Result<Patch, Status> {
     if paths.is_empty() || paths.iter().any(|path| !FIELDS.contains(&path.as_str())) {
         return Err(wire::invalid(
             "update_mask",
-            "The update mask names fields of a client that can change: name, description, grant_types, scopes, default_scopes, audiences, resources, redirect_uris, access_token_lifetime, claims_profile.",
+            "The update mask names fields of a client that can change: name, description, grant_types, scopes, default_scopes, audiences, resources, redirect_uris, access_token_lifetime, claims_profile, organization_id, owner_id, site_url, logo_url, failure_uri, implicit_scopes.",
         ));
     }
     let profile = api::ClaimsProfile::try_from(wanted.claims_profile)
@@ -249,15 +259,62 @@ fn patch(wanted: &api::Client, paths: &[String]) -> Result<Patch, Status> {
                 patch.access_ttl =
                     Some(wanted.access_token_lifetime.map(|ttl| wire::span(ttl, "access_token_lifetime")).transpose()?);
             }
-            _ => {
+            "claims_profile" => {
                 patch.claims_profile = Some(match profile {
-                    api::ClaimsProfile::Unspecified | api::ClaimsProfile::Rfc9068 => ClaimsProfile::Rfc9068,
-                    api::ClaimsProfile::Legacy => ClaimsProfile::Legacy,
+                    api::ClaimsProfile::Unspecified => None,
+                    api::ClaimsProfile::Rfc9068 => Some(ClaimsProfile::Rfc9068),
+                    api::ClaimsProfile::Legacy => Some(ClaimsProfile::Legacy),
                 });
             }
+            other => application(&mut patch, wanted, other)?,
         }
     }
     Ok(patch)
+}
+
+/// What makes a client an application: whose it is, and what people see of it.
+fn application(patch: &mut Patch, wanted: &api::Client, path: &str) -> Result<(), Status> {
+    match path {
+        "organization_id" => patch.organization = Some(optional(&wanted.organization_id, organization_id)?),
+        "owner_id" => patch.owner = Some(optional(&wanted.owner_id, owner_id)?),
+        "site_url" => patch.site_url = Some(optional(&wanted.site_url, |text| url(text, "site_url"))?),
+        "logo_url" => patch.logo_url = Some(optional(&wanted.logo_url, |text| url(text, "logo_url"))?),
+        "failure_uri" => patch.failure_uri = Some(optional(&wanted.failure_uri, failure_uri)?),
+        _ => patch.implicit_scopes = Some(scopes(&wanted.implicit_scopes, "implicit_scopes")?),
+    }
+    Ok(())
+}
+
+/// Empty is none.
+fn optional<T>(text: &str, read: impl FnOnce(&str) -> Result<T, Status>) -> Result<Option<T>, Status> {
+    if text.is_empty() { Ok(None) } else { read(text).map(Some) }
+}
+
+fn organization_id(text: &str) -> Result<OrganizationId, Status> {
+    text.parse().map_err(|_| {
+        wire::invalid("organization_id", "An organization id begins with org_. Get the organization by name to see it.")
+    })
+}
+
+fn owner_id(text: &str) -> Result<UserId, Status> {
+    text.parse().map_err(|_| {
+        wire::invalid("owner_id", "A user id begins with usr_. Get the user by username or e-mail address to see it.")
+    })
+}
+
+fn url(text: &str, field: &'static str) -> Result<WebUrl, Status> {
+    text.parse().map_err(|_| {
+        wire::invalid(field, "A URL is of http or https, has a host, no fragment and no user information.")
+    })
+}
+
+fn failure_uri(text: &str) -> Result<RedirectUri, Status> {
+    text.parse().map_err(|_| {
+        wire::invalid(
+            "failure_uri",
+            "A failure URI is absolute, has no fragment and no user information, and its scheme is https, http or an application's own.",
+        )
+    })
 }
 
 fn scopes<C: FromIterator<tessera_types::Scope>>(list: &[String], field: &'static str) -> Result<C, Status> {
@@ -281,8 +338,9 @@ fn client(found: Client) -> api::Client {
         ClientType::Public => api::ClientType::Public,
     };
     let profile = match found.claims_profile {
-        ClaimsProfile::Rfc9068 => api::ClaimsProfile::Rfc9068,
-        ClaimsProfile::Legacy => api::ClaimsProfile::Legacy,
+        None => api::ClaimsProfile::Unspecified,
+        Some(ClaimsProfile::Rfc9068) => api::ClaimsProfile::Rfc9068,
+        Some(ClaimsProfile::Legacy) => api::ClaimsProfile::Legacy,
     };
     api::Client {
         client_id: found.id.to_string(),
@@ -301,6 +359,13 @@ fn client(found: Client) -> api::Client {
         create_time: Some(wire::timestamp(found.created)),
         update_time: Some(wire::timestamp(found.updated)),
         etag: found.version.to_string(),
+        organization_id: found.organization.map(|id| id.to_string()).unwrap_or_default(),
+        owner_id: found.owner.map(|id| id.to_string()).unwrap_or_default(),
+        site_url: found.site_url.map(|url| url.to_string()).unwrap_or_default(),
+        logo_url: found.logo_url.map(|url| url.to_string()).unwrap_or_default(),
+        failure_uri: found.failure_uri.map(|uri| uri.to_string()).unwrap_or_default(),
+        implicit_scopes: texts(&found.implicit_scopes),
+        last_used_time: found.last_used.map(wire::timestamp),
     }
 }
 

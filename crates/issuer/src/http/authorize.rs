@@ -7,15 +7,21 @@ use axum::response::Response;
 use tessera_kit::http::{Form, query};
 
 use super::flow::Page;
+use super::forwarded;
 use super::pages::{Problem, paths};
 use super::visitor::{self, Came};
 use crate::context::Context;
 use crate::operations::authorization::{self, Asked, AuthorizeError, Untrusted};
+use crate::throttle::TooMany;
 
 /// Handles an authorization request.
 pub(super) async fn handle(State(cx): State<Context>, request: Request<Body>) -> Response {
     let (page, _) = Page::asked(&cx, &request);
     let Ok(asked) = asked(&request) else { return page.problem(Problem::Malformed) };
+    // Anybody may ask, and what is asked is kept for a while.
+    if let Err(TooMany(wait)) = cx.requests.take(forwarded::client(&cx, &request)) {
+        return page.problem(Problem::Throttled { seconds: wait.as_secs().max(1) });
+    }
     match authorization::create(&cx, &asked).await {
         Ok((token, _)) => {
             let consent = format!("{}?request={}", page.site.url(paths::CONSENT), token.expose());

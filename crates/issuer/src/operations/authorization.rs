@@ -14,12 +14,14 @@ pub use request::Asked;
 
 use std::time::Duration;
 
-use tessera_store::{AuthorizationCodeRecord, AuthorizationRequest, Client, Consent, User};
-use tessera_types::{AuthorizationCode, GrantId, RequestToken, Revision, ScopeSet, SessionToken, UserId};
+use tessera_store::{AuthorizationCodeRecord, AuthorizationRequest, Client, Consent, StoreError, User};
+use tessera_types::{AuthorizationCode, ClientId, GrantId, RequestToken, Revision, ScopeSet, SessionToken, UserId};
 
 use self::answer::Answer;
+use super::clients::is_usable;
 use super::sessions;
 use crate::context::Context;
+use crate::grants::users::may_have;
 use crate::standing::{self, Owners};
 
 /// How long a person may take to decide.
@@ -79,7 +81,7 @@ pub async fn create(cx: &Context, asked: &Asked) -> Result<(RequestToken, Pendin
 pub async fn find(cx: &Context, token: &RequestToken) -> Result<Pending, DecideError> {
     let found = cx.store.authorizations().request(token.hash()).await?;
     let request = found.filter(|request| cx.clock.now() < request.expires).ok_or(DecideError::Gone)?;
-    let client = cx.store.clients().find(&request.client).await?.filter(|client| client.enabled);
+    let client = usable_client(cx, &request.client).await?;
     Ok(Pending { client: client.ok_or(DecideError::Gone)?, request })
 }
 
@@ -96,10 +98,9 @@ pub async fn decide(cx: &Context, token: &RequestToken, decider: &Decider, allow
         if !allow {
             take(cx, token).await?;
             tracing::info!(client_id = %pending.client.id, user_id = %user.id, "access denied by the user");
-            return Ok(Answer::denied(cx, &pending.request));
+            return Ok(Answer::denied(cx, &pending));
         }
-        let still_may = pending.request.scopes.is_subset(&pending.client.scopes);
-        if !still_may {
+        if !may_have(&pending.client, &pending.request.scopes) {
             return Err(DecideError::Gone);
         }
         let owners = Owners { client: Some(&pending.client.id), user: user.id };
@@ -108,6 +109,13 @@ pub async fn decide(cx: &Context, token: &RequestToken, decider: &Decider, allow
         }
     }
     Err(DecideError::NotReady)
+}
+
+/// A client, where it may be used.
+async fn usable_client(cx: &Context, id: &ClientId) -> Result<Option<Client>, StoreError> {
+    let Some(client) = cx.store.clients().find(id).await? else { return Ok(None) };
+    let usable = is_usable(&cx.store.organizations(), &cx.store.users(), &client).await?;
+    Ok(usable.then_some(client))
 }
 
 impl Decider {

@@ -3,16 +3,19 @@
 //! Whatever takes something away raises the client's watermark in the same transaction: every token from before is inactive
 //! once the call has returned, and nothing (enabling again, making a client anew under the same id) revives it.
 
+mod belonging;
 mod draft;
 mod error;
 mod secrets;
 
+pub(crate) use belonging::is_usable;
+pub(super) use belonging::{Belonging, changed, changed_in, disable_all, tell_all};
 pub(super) use draft::LIFETIME_MAX;
 pub use draft::{Draft, DraftError, Patch};
 pub use error::AdminError;
 pub use secrets::{DEFAULT_OVERLAP, Rotated, delete_secret, list_secrets, rotate_secret};
 
-use tessera_ledger::event::{ClientState, Event, Subject};
+use tessera_ledger::event::{Event, Subject};
 use tessera_store::{Client, ClientFilter, StoredSecret, Transaction};
 use tessera_types::random;
 use tessera_types::{ClientId, ClientType, PresentedSecret, Revision, SecretHash};
@@ -56,11 +59,13 @@ pub async fn create(cx: &Context, draft: Draft, imported: Option<PresentedSecret
     };
     let mut tx = begin(cx).await?;
     check_scopes(&tx, &client).await?;
+    belonging::check(&tx, &client).await?;
     tx.clients().insert(&client).await?;
     if let Some(hash) = hash {
         tx.clients().insert_secret(&client.id, &stored(cx, hash, secret.is_some())).await?;
     }
-    tx.record(changed(&client));
+    let event = changed_in(&tx, &client).await?;
+    tx.record(event);
     let revision = commit(cx, tx).await?;
     // Nothing to confirm: an introspector that does not know the client yet waits for its tokens' `rev`. Nor is it an error where
     // this process is slow to follow: the secret would be lost with the answer.
@@ -102,11 +107,15 @@ pub async fn update(cx: &Context, id: &ClientId, etag: Option<i64>, patch: Patch
     }
     let after = patch.apply(cx, &before)?;
     check_scopes(&tx, &after).await?;
+    if (before.organization, before.owner) != (after.organization, after.owner) {
+        belonging::check(&tx, &after).await?;
+    }
     let after = Client { version: tx.clients().update(&after).await?, ..after };
     if narrows(&before, &after) {
         tx.record(Event::WatermarkRaised(Subject::Client(id.clone())));
     }
-    tx.record(changed(&after));
+    let event = changed_in(&tx, &after).await?;
+    tx.record(event);
     let revision = commit(cx, tx).await?;
     cx.publication.confirm(revision, cx.policy.confirm_within).await?;
     tracing::info!(client_id = %id, %revision, "client changed");
@@ -131,7 +140,8 @@ pub async fn set_enabled(cx: &Context, id: &ClientId, enabled: bool) -> Result<C
     if !enabled {
         tx.record(Event::WatermarkRaised(Subject::Client(id.clone())));
     }
-    tx.record(changed(&after));
+    let event = changed_in(&tx, &after).await?;
+    tx.record(event);
     let revision = commit(cx, tx).await?;
     cx.publication.confirm(revision, cx.policy.confirm_within).await?;
     tracing::info!(client_id = %id, %revision, enabled, "client enabled or disabled");
@@ -171,16 +181,6 @@ pub async fn revoke_tokens(cx: &Context, id: &ClientId) -> Result<Revision, Admi
     Ok(revision)
 }
 
-/// The event that tells replicas a client's state.
-pub(super) fn changed(client: &Client) -> Event {
-    let state = ClientState {
-        enabled: client.enabled,
-        audiences: client.audiences.clone(),
-        resources: client.resources.clone(),
-    };
-    Event::ClientChanged { client: client.id.clone(), state: Some(state) }
-}
-
 /// Begins a change. One at a time: what is read here is what is written, on either database, and so is what introspectors are told.
 pub(in crate::operations) async fn begin(cx: &Context) -> Result<Transaction, AdminError> {
     let tx = cx.store.begin().await?;
@@ -209,11 +209,15 @@ fn narrows(before: &Client, after: &Client) -> bool {
     !before.scopes.is_subset(&after.scopes)
         || before.grants.iter().any(|g| !after.grants.contains(g))
         || before.audiences.iter().any(|a| !after.audiences.contains(a))
+        || !before.implicit_scopes.is_subset(&after.implicit_scopes.union(&after.scopes))
+        // Whom they acted for, and in whose name they were watched over, is another's now.
+        || before.organization != after.organization
+        || before.owner != after.owner
 }
 
 /// A client's scopes must be registered.
 async fn check_scopes(tx: &Transaction, client: &Client) -> Result<(), AdminError> {
-    let unknown = tx.scopes().unregistered(&client.scopes).await?;
+    let unknown = tx.scopes().unregistered(&client.scopes.union(&client.implicit_scopes)).await?;
     if unknown.is_empty() { Ok(()) } else { Err(DraftError::UnknownScope.into()) }
 }
 

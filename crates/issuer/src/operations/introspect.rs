@@ -1,8 +1,6 @@
 //! The issuer's own introspection (RFC 7662), from the same memory and by the same rules as an introspector's.
 
-use std::sync::Arc;
-
-use tessera_check::{AudienceRule, CannotTell, Verdict, Verified};
+use tessera_check::{ActiveToken, AudienceRule, CannotTell, Verdict};
 use tessera_store::StoreError;
 use tessera_types::scope::reserved;
 use tessera_types::{Audience, ClientId, ClientType, ErrorCode, Failure, Revision};
@@ -96,7 +94,7 @@ pub async fn introspect(
     cx: &Context,
     caller: Caller,
     question: &Question,
-) -> Result<Option<Arc<Verified>>, IntrospectError> {
+) -> Result<Option<ActiveToken>, IntrospectError> {
     let needs = match question.consistency {
         Consistency::Leased => None,
         Consistency::AtLeast(revision) => Some(revision),

@@ -11,7 +11,7 @@ use tessera_ledger::event::{Event, Subject};
 use tessera_store::{Transaction, User, UserFilter};
 use tessera_types::{LoginKey, PasswordHash, Revision, UserId};
 
-use super::clients::{AdminError, begin, commit, settled};
+use super::clients::{AdminError, Belonging, begin, commit, disable_all, settled, tell_all};
 use crate::context::Context;
 
 /// Registers a user.
@@ -101,7 +101,7 @@ pub async fn set_password(cx: &Context, id: UserId, password: &NewPassword) -> R
     Ok(revision)
 }
 
-/// Enables or disables a user. Disabling ends everything they have, for good.
+/// Enables or disables a user. Disabling ends everything they have, for good, and refuses the clients they own meanwhile.
 ///
 /// # Errors
 /// `UserNotFound`, `Conflict`, `Unconfirmed`.
@@ -117,12 +117,13 @@ pub async fn set_enabled(cx: &Context, id: UserId, enabled: bool) -> Result<(Use
     if !enabled {
         expel(&mut tx, id).await?;
     }
+    tell_all(&mut tx, Belonging::Owner(id), !enabled).await?;
     let revision = confirmed(cx, tx).await?;
     tracing::info!(user_id = %id, %revision, enabled, "user enabled or disabled");
     Ok((after, revision))
 }
 
-/// Deletes a user with everything that is theirs.
+/// Deletes a user with everything that is theirs. The clients they owned stay, disabled, until somebody gives them another owner.
 ///
 /// # Errors
 /// `UserNotFound`, `Unconfirmed`.
@@ -131,6 +132,7 @@ pub async fn delete(cx: &Context, id: UserId) -> Result<Revision, AdminError> {
     if !tx.users().delete(id).await? {
         return Err(settled(cx, tx, AdminError::UserNotFound).await);
     }
+    disable_all(&mut tx, Belonging::Owner(id), cx.clock.now()).await?;
     tx.record(watermark(id));
     let revision = confirmed(cx, tx).await?;
     tracing::info!(user_id = %id, %revision, "user deleted");

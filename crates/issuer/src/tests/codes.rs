@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use rstest::rstest;
+use tessera_types::RedirectUri;
 
 use super::people::{People, REDIRECT, VERIFIER, asked, code_in, redemption, refresh_of, user_client};
 use super::revocation::is_active;
@@ -10,7 +11,8 @@ use super::{Backend, TestIssuer};
 use crate::grants::authorization_code::CodeError;
 use crate::grants::{GrantRequest, TokenError};
 use crate::operations::authorization::{self, Asked, AuthorizeError, DecideError, Decider, Mistake, Untrusted};
-use crate::operations::{clients, users};
+use crate::operations::clients::{self, Patch};
+use crate::operations::users;
 
 fn why(result: Result<crate::minting::Minted, TokenError>) -> CodeError {
     match result {
@@ -168,4 +170,40 @@ async fn what_is_wrong_with_a_request_is_told_where_it_is_safe(#[case] backend: 
     }
     let only = Asked { redirect_uri: None, ..asked() };
     authorization::create(cx, &only).await.expect("there is one alone");
+}
+
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_with_a_place_for_errors_gets_them_there_and_its_implicit_scopes_in_any_case(
+    #[case] backend: Backend,
+) {
+    let Some(issuer) = TestIssuer::start(backend).await else { return };
+    let people = People::of(issuer).await;
+    let cx = people.issuer.cx();
+    let failed: RedirectUri = "https://app.example/failed?from=tessera".parse().expect("a redirect URI");
+    let patch = Patch {
+        failure_uri: Some(Some(failed)),
+        implicit_scopes: Some("b".parse().expect("scopes")),
+        ..Patch::default()
+    };
+    clients::update(cx, &"app".parse().expect("an id"), None, patch).await.expect("changed");
+    let begins = "https://app.example/failed?from=tessera&error=";
+    let decider = Decider::User(people.ada.id);
+    let denied = people.ask(&asked()).await;
+    let answer = authorization::decide(cx, &denied, &decider, false).await.expect("decided");
+    assert!(answer.starts_with(&format!("{begins}access_denied")) && answer.contains("&state=xyz"), "{answer}");
+    let wrong = Asked { response_type: Some("token".to_owned()), ..asked() };
+    match authorization::create(cx, &wrong).await {
+        Err(AuthorizeError::Mistaken { redirect, .. }) => assert!(redirect.starts_with(begins), "{redirect}"),
+        other => panic!("{:?}", other.map(|(_, pending)| pending)),
+    }
+    for (scope, expected) in [("a", "b a"), ("b", "b"), ("b a", "b a")] {
+        let request = people.ask(&Asked { scope: Some(scope.to_owned()), ..asked() }).await;
+        let answer = authorization::decide(cx, &request, &decider, true).await.expect("decided");
+        assert!(answer.starts_with(REDIRECT), "{answer}");
+        let minted = people.redeem(&code_in(&answer)).await.expect("issued");
+        assert_eq!(minted.scopes.to_string(), expected, "{scope}");
+    }
 }

@@ -5,7 +5,7 @@ use tessera_types::{CodeVerifier, GrantType, RequestToken, ScopeSet};
 
 use super::{TestIssuer, draft, presented, secret};
 use crate::client_auth::PresentedClient;
-use crate::grants::{self, GrantRequest, TokenError, TokenRequest};
+use crate::grants::{self, GrantRequest, Terms, TokenError, TokenRequest};
 use crate::minting::Minted;
 use crate::operations::authorization::{self, Asked, Decider};
 use crate::operations::clients::{self, Draft, Patch};
@@ -47,6 +47,12 @@ impl People {
 
     pub(super) async fn refresh(&self, token: &str) -> Result<Minted, TokenError> {
         self.run(GrantRequest::refresh_token(Some(token.to_owned())).expect("given")).await
+    }
+
+    pub(super) async fn refresh_under(&self, before: &Minted, terms: &Terms) -> Result<Minted, TokenError> {
+        let grant = GrantRequest::refresh_token(Some(refresh_of(before))).expect("given");
+        let request = TokenRequest { client: self.app.clone(), grant, scopes: ScopeSet::empty(), audience: None };
+        grants::issue_under(self.issuer.cx(), request, terms).await
     }
 
     /// A code that Ada has decided on, on the word of a front end.

@@ -8,8 +8,8 @@ use tessera_types::{Failure as _, PresentedSecret};
 use super::people::{People, refresh_of, user_client};
 use super::revocation::is_active;
 use super::{Backend, TestIssuer, secret};
-use crate::grants::TokenError;
 use crate::grants::refresh_token::RefreshError;
+use crate::grants::{Terms, TokenError};
 use crate::operations::revoke::{Authority, RevokeError, revoke};
 use crate::operations::{clients, consents, users};
 
@@ -21,6 +21,29 @@ fn why(result: Result<crate::minting::Minted, TokenError>) -> RefreshError {
         Err(other) => panic!("{other:?}"),
         Ok(_) => panic!("it was issued"),
     }
+}
+
+/// As the dialect that lets no access token outlive its refresh.
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test(flavor = "multi_thread")]
+async fn where_a_refresh_retires_the_access_token_before_it_that_one_alone_is_dead(#[case] backend: Backend) {
+    let Some(issuer) = TestIssuer::start(backend).await else { return };
+    let people = People::of(issuer).await;
+    let terms = Terms { grace: Duration::ZERO, retires_access: true, ..Terms::of_the_rfc(&people.issuer.cx().policy) };
+    let first = people.by_password().await;
+    let second = people.refresh_under(&first, &terms).await.expect("refreshed");
+    assert!(!is_active(&people.issuer, &first.access_token));
+    assert!(is_active(&people.issuer, &second.access_token));
+    let third = people.refresh(&refresh_of(&second)).await.expect("refreshed");
+    assert!(is_active(&people.issuer, &second.access_token), "not as the RFC's endpoint has it");
+    let fourth = people.refresh_under(&third, &terms).await.expect("refreshed");
+    assert!(!is_active(&people.issuer, &third.access_token));
+    assert!(is_active(&people.issuer, &fourth.access_token));
+    let all = futures::future::join_all((0..16).map(|_| people.refresh_under(&fourth, &terms))).await;
+    assert!(all.iter().filter(|result| result.is_ok()).count() <= 1, "there is no grace");
+    assert!(!is_active(&people.issuer, &fourth.access_token));
 }
 
 #[rstest]

@@ -91,7 +91,7 @@ fn client(id: &str) -> ClientId {
 }
 
 fn made(id: &str) -> Event {
-    let state = ClientState { enabled: true, audiences: Vec::new(), resources: Vec::new() };
+    let state = ClientState { enabled: true, audiences: Vec::new(), resources: Vec::new(), owner: None };
     Event::ClientChanged { client: client(id), state: Some(state) }
 }
 

@@ -3,7 +3,7 @@
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
-use tessera_types::{Algorithm, Audience, ClientId, Epoch, GrantId, KeyId, KeyState, Timestamp, TokenId};
+use tessera_types::{Algorithm, Audience, ClientId, Epoch, GrantId, KeyId, KeyState, Timestamp, TokenId, UserId};
 
 use crate::chain;
 use crate::event::{ChainHash, ClientState, Entry, Event, KeyFact, Position, Subject};
@@ -42,8 +42,9 @@ pub(crate) fn subject() -> impl Strategy<Value = Subject> {
 }
 
 fn client_state() -> impl Strategy<Value = ClientState> {
-    (any::<bool>(), vec(audience(), 0..3), vec(audience(), 0..3))
-        .prop_map(|(enabled, audiences, resources)| ClientState { enabled, audiences, resources })
+    let owner = option::of(any::<[u8; 16]>().prop_map(UserId));
+    (any::<bool>(), vec(audience(), 0..3), vec(audience(), 0..3), owner)
+        .prop_map(|(enabled, audiences, resources, owner)| ClientState { enabled, audiences, resources, owner })
 }
 
 fn key_fact() -> impl Strategy<Value = KeyFact> {

@@ -2,9 +2,9 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
 use tessera_types::{ScopeSet, Timestamp};
 
-use crate::entities::words::{from_list, to_list};
+use crate::entities::words::{from_list, optional, to_list};
 use crate::error::{Cause, StoreError};
-use crate::families::{RefreshFamily, Turn};
+use crate::families::{LastAccess, RefreshFamily, Turn};
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "refresh_families")]
@@ -23,6 +23,8 @@ pub struct Model {
     pub used: i64,
     pub expires: i64,
     pub ends: i64,
+    pub access_token: Option<String>,
+    pub access_expires: Option<i64>,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
@@ -54,6 +56,9 @@ fn read(row: &Model) -> Result<RefreshFamily, Cause> {
         used: Timestamp(row.used),
         expires: Timestamp(row.expires),
         ends: Timestamp(row.ends),
+        last_access: optional(row.access_token.as_deref())?
+            .zip(row.access_expires)
+            .map(|(token, expires)| LastAccess { token, expires: Timestamp(expires) }),
     })
 }
 
@@ -82,6 +87,8 @@ impl From<&RefreshFamily> for ActiveModel {
             used: Set(family.used.0),
             expires: Set(family.expires.0),
             ends: Set(family.ends.0),
+            access_token: Set(family.last_access.map(|access| access.token.to_string())),
+            access_expires: Set(family.last_access.map(|access| access.expires.0)),
         }
     }
 }

@@ -1,10 +1,14 @@
-use tessera_store::{ClientFilter, StoreError, Unique};
-use tessera_types::{SecretHash, Timestamp};
+use tessera_store::{Client, ClientFilter, StoreError, Unique};
+use tessera_types::{ClaimsProfile, OrganizationId, ScopeSet, SecretHash, Timestamp, UserId};
 
 use crate::harness::{Fixture, client, on_both, secret};
 
 on_both!(ready:
     a_client_reads_back_as_written,
+    a_client_of_the_version_before_reads_as_one_without_what_is_new,
+    a_name_is_unique_within_an_organization_and_owner,
+    a_use_is_kept_unless_a_later_one_is_known_and_changes_no_version,
+    clients_are_found_by_organization_and_owner,
     a_taken_id_and_a_taken_name_are_told_apart,
     an_update_needs_the_version_it_changes,
     of_two_updates_of_one_version_one_wins,
@@ -30,6 +34,10 @@ async fn insert(f: &Fixture, ids: &[&str]) {
 async fn a_client_reads_back_as_written(f: Fixture) {
     let mut sparse = client("sparse");
     sparse.access_ttl = None;
+    (sparse.claims_profile, sparse.site_url, sparse.logo_url, sparse.failure_uri) = (None, None, None, None);
+    (sparse.organization, sparse.owner) = (Some(OrganizationId([1; 16])), Some(UserId([2; 16])));
+    sparse.implicit_scopes = ScopeSet::empty();
+    sparse.last_used = Some(Timestamp(5));
     sparse.grants.clear();
     sparse.redirect_uris.clear();
     let phc = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA";
@@ -50,10 +58,90 @@ async fn a_client_reads_back_as_written(f: Fixture) {
     assert_eq!(clients.find_with_secrets(&client("nobody").id).await.expect("finds"), None);
 }
 
+/// Its INSERT names no column that it does not know.
+async fn a_client_of_the_version_before_reads_as_one_without_what_is_new(f: Fixture) {
+    f.sql(
+        "INSERT INTO clients (id, name, description, kind, enabled, grants, scopes, default_scopes, audiences, resources, \
+         redirect_uris, claims_profile, created, updated, version) VALUES ('old', 'Old', '', 'public', TRUE, '[]', '[]', \
+         '[]', '[]', '[]', '[]', 'rfc9068', 1, 1, 1)",
+    )
+    .await;
+    let old = f.db.clients().find(&client("old").id).await.expect("finds").expect("is there");
+    assert_eq!(old.claims_profile, Some(ClaimsProfile::Rfc9068));
+    assert_eq!((old.organization, old.owner, old.last_used), (None, None, None));
+    assert!(old.implicit_scopes.is_empty() && old.failure_uri.is_none());
+}
+
+async fn a_name_is_unique_within_an_organization_and_owner(f: Fixture) {
+    let org = |number: u8| Some(OrganizationId([number; 16]));
+    let own = |number: u8| Some(UserId([number; 16]));
+    let named = |id: &str, organization, owner| Client { name: "Same".into(), organization, owner, ..client(id) };
+    let tx = f.db.begin().await.expect("begins");
+    for good in [
+        named("a", None, None),
+        named("b", org(1), None),
+        named("c", org(2), None),
+        named("d", org(1), own(1)),
+        named("e", org(1), own(2)),
+    ] {
+        tx.clients().insert(&good).await.expect("another organization or owner");
+    }
+    tx.commit().await.expect("commits");
+    for taken in
+        [named("x", None, None), named("x", None, own(1)), named("x", org(1), None), named("x", org(1), own(1))]
+    {
+        let tx = f.db.begin().await.expect("begins");
+        let error = tx.clients().insert(&taken).await.expect_err("taken");
+        assert!(matches!(error, StoreError::Taken { what: Unique::Name }), "{error:?}");
+    }
+    let tx = f.db.begin().await.expect("begins");
+    let moved = tx.clients().update(&named("e", org(1), own(1))).await.expect_err("taken");
+    assert!(matches!(moved, StoreError::Taken { what: Unique::Name }), "{moved:?}");
+}
+
+async fn a_use_is_kept_unless_a_later_one_is_known_and_changes_no_version(f: Fixture) {
+    insert(&f, &["a"]).await;
+    let born = client("a").created.0;
+    for (at, known) in
+        [(born - 1, None), (born + 5, Some(born + 5)), (born + 3, Some(born + 5)), (born + 9, Some(born + 9))]
+    {
+        let tx = f.db.begin().await.expect("begins");
+        tx.clients().touch(&client("a").id, Timestamp(at)).await.expect("touches");
+        tx.commit().await.expect("commits");
+        let found = f.db.clients().find(&client("a").id).await.expect("finds").expect("is there");
+        assert_eq!((found.last_used, found.version), (known.map(Timestamp), 1));
+    }
+    let tx = f.db.begin().await.expect("begins");
+    tx.clients().update(&client("a")).await.expect("updates");
+    tx.clients().touch(&client("nobody").id, Timestamp(1)).await.expect("nobody is touched");
+    tx.commit().await.expect("commits");
+    let found = f.db.clients().find(&client("a").id).await.expect("finds").expect("is there");
+    assert_eq!(found.last_used, Some(Timestamp(born + 9)), "an update knows an older one");
+}
+
+async fn clients_are_found_by_organization_and_owner(f: Fixture) {
+    let org = |number: u8| Some(OrganizationId([number; 16]));
+    let own = |number: u8| Some(UserId([number; 16]));
+    let tx = f.db.begin().await.expect("begins");
+    for (id, organization, owner) in
+        [("a", org(1), own(1)), ("b", org(1), own(2)), ("c", None, own(1)), ("d", None, None)]
+    {
+        tx.clients().insert(&Client { organization, owner, ..client(id) }).await.expect("inserts");
+    }
+    tx.commit().await.expect("commits");
+    for (organization, owner, expected) in
+        [(org(1), None, &["a", "b"][..]), (None, own(1), &["a", "c"]), (org(1), own(1), &["a"]), (org(2), None, &[])]
+    {
+        let filter = ClientFilter { organization, owner, ..ClientFilter::default() };
+        let found = f.db.clients().list(&filter, None, 10).await.expect("lists");
+        assert_eq!(found.iter().map(|client| client.id.as_str()).collect::<Vec<_>>(), expected);
+    }
+}
+
 async fn a_taken_id_and_a_taken_name_are_told_apart(f: Fixture) {
     insert(&f, &["a"]).await;
-    let same_id = tessera_store::Client { name: "other".into(), ..client("a") };
-    let same_name = tessera_store::Client { name: client("a").name, ..client("b") };
+    let same_id = Client { name: "other".into(), ..client("a") };
+    let same_name = Client { name: client("a").name, ..client("b") };
     for (taken, what) in [(same_id, Unique::Id), (same_name, Unique::Name)] {
         let tx = f.db.begin().await.expect("begins");
         let error = tx.clients().insert(&taken).await.expect_err("taken");
@@ -63,7 +151,7 @@ async fn a_taken_id_and_a_taken_name_are_told_apart(f: Fixture) {
 
 async fn an_update_needs_the_version_it_changes(f: Fixture) {
     insert(&f, &["a"]).await;
-    let changed = tessera_store::Client { enabled: false, created: Timestamp(1), ..client("a") };
+    let changed = Client { enabled: false, created: Timestamp(1), ..client("a") };
     let tx = f.db.begin().await.expect("begins");
     assert_eq!(tx.clients().update(&changed).await.expect("updates"), 2);
     let again = tx.clients().update(&changed).await;
@@ -72,7 +160,7 @@ async fn an_update_needs_the_version_it_changes(f: Fixture) {
     assert!(matches!(gone, Err(StoreError::Conflict)), "{gone:?}");
     tx.commit().await.expect("a conflict is an answer, not a failure");
     let stored = f.db.clients().find(&changed.id).await.expect("finds").expect("is there");
-    assert_eq!(stored, tessera_store::Client { version: 2, enabled: false, ..client("a") }, "its creation stays");
+    assert_eq!(stored, Client { version: 2, enabled: false, ..client("a") }, "its creation stays");
 }
 
 async fn of_two_updates_of_one_version_one_wins(f: Fixture) {
@@ -81,7 +169,7 @@ async fn of_two_updates_of_one_version_one_wins(f: Fixture) {
         let db = f.db.clone();
         tokio::spawn(async move {
             let tx = db.begin().await?;
-            let changed = tessera_store::Client { description: format!("by {number}"), ..client("a") };
+            let changed = Client { description: format!("by {number}"), ..client("a") };
             tx.clients().update(&changed).await?;
             tx.commit().await
         })
@@ -99,7 +187,7 @@ async fn of_two_updates_of_one_version_one_wins(f: Fixture) {
 async fn an_update_to_a_taken_name_is_refused(f: Fixture) {
     insert(&f, &["a", "b"]).await;
     let tx = f.db.begin().await.expect("begins");
-    let changed = tessera_store::Client { name: client("b").name, ..client("a") };
+    let changed = Client { name: client("b").name, ..client("a") };
     let error = tx.clients().update(&changed).await.expect_err("taken");
     assert!(matches!(error, StoreError::Taken { what: Unique::Name }), "{error:?}");
 }
@@ -158,7 +246,7 @@ async fn pages_hold_every_client_once_in_bytewise_order(f: Fixture) {
 async fn a_filter_takes_its_text_literally(f: Fixture) {
     let tx = f.db.begin().await.expect("begins");
     for (id, name, enabled) in [("a", "100% Shop", true), ("b", "1000 shops", false), ("c", r"back\slash_", true)] {
-        let client = tessera_store::Client { name: name.into(), enabled, ..client(id) };
+        let client = Client { name: name.into(), enabled, ..client(id) };
         tx.clients().insert(&client).await.expect("inserts");
     }
     tx.commit().await.expect("commits");
@@ -173,7 +261,7 @@ async fn a_filter_takes_its_text_literally(f: Fixture) {
         (None, Some(true), "a c"),
     ];
     for (name, enabled, expected) in cases {
-        let filter = ClientFilter { name_contains: name.map(Into::into), enabled };
+        let filter = ClientFilter { name_contains: name.map(Into::into), enabled, ..ClientFilter::default() };
         let found = f.db.clients().list(&filter, None, 10).await.expect("lists");
         let found: Vec<_> = found.iter().map(|client| client.id.as_str()).collect();
         assert_eq!(found.join(" "), expected, "{filter:?}");
@@ -190,7 +278,7 @@ async fn a_scope_in_use_is_found_by_its_whole_name(f: Fixture) {
 
 async fn a_nul_is_refused(f: Fixture) {
     let tx = f.db.begin().await.expect("begins");
-    let nul = tessera_store::Client { name: "a\0b".into(), ..client("a") };
+    let nul = Client { name: "a\0b".into(), ..client("a") };
     let error = tx.clients().insert(&nul).await.expect_err("refused");
     assert!(matches!(error, StoreError::Refused(_)), "{error:?}");
 }

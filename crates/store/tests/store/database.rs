@@ -1,12 +1,15 @@
 use tessera_ledger::ReplicaId;
-use tessera_store::{ConnectError, Database, DatabaseOptions, HolderRecord, MigrationState, StoreError};
+use tessera_store::{
+    Client, ClientFilter, ConnectError, Database, DatabaseOptions, HolderRecord, MigrationState, StoreError,
+};
 use tessera_testkit::postgres::Cluster;
-use tessera_types::{ErrorCode, Failure as _, KeyState, Timestamp};
+use tessera_types::{ErrorCode, Failure as _, KeyState, ScopeSet, Timestamp};
 
 use crate::harness::{EPOCH, Fixture, belongings, client, key, on_both, scope, secret, token, user, which};
 
 on_both!(bare:
     migrations_go_up_down_and_up_again,
+    names_that_only_this_release_allows_are_told_apart_when_going_down,
     going_down_to_the_release_before_and_up_again_loses_nothing_of_its_tables,
     a_migration_that_fails_leaves_nothing,
     several_may_migrate_at_once,
@@ -22,7 +25,7 @@ on_both!(ready:
 );
 
 /// How many there are.
-const MIGRATIONS: usize = 6;
+const MIGRATIONS: usize = 7;
 
 async fn states(db: &Database) -> Vec<MigrationState> {
     db.migration_status().await.expect("reads").into_iter().map(|migration| migration.state).collect()
@@ -35,8 +38,8 @@ async fn migrations_go_up_down_and_up_again(f: Fixture) {
     assert_eq!(states(&f.db).await, [Applied; MIGRATIONS]);
     assert!(f.db.migrate().await.expect("migrates").is_empty(), "nothing is left to do");
 
-    f.db.rollback(4).await.expect("goes down");
-    assert_eq!(states(&f.db).await, [Applied, Applied, Pending, Pending, Pending, Pending]);
+    f.db.rollback(5).await.expect("goes down");
+    assert_eq!(states(&f.db).await, [Applied, Applied, Pending, Pending, Pending, Pending, Pending]);
     assert!(matches!(f.db.log().head().await, Err(StoreError::NotPrepared(_))));
     assert_eq!(f.db.keys().list().await.expect("still there"), []);
     f.db.rollback(2).await.expect("goes down");
@@ -50,6 +53,23 @@ async fn migrations_go_up_down_and_up_again(f: Fixture) {
     tx.scopes().insert(&scope("a")).await.expect("inserts");
     tx.commit().await.expect("commits");
     assert_eq!(f.append(&[token(1)]).await.recorded, [1]);
+}
+
+async fn names_that_only_this_release_allows_are_told_apart_when_going_down(f: Fixture) {
+    f.db.migrate().await.expect("migrates");
+    f.db.initialize(EPOCH).await.expect("initialises");
+    let tx = f.db.begin().await.expect("begins");
+    for (id, organization) in [("a", None), ("b", Some(1)), ("c", Some(2)), ("d", Some(2))] {
+        let organization = organization.map(|number| crate::harness::organization(number).id);
+        let name = if id == "d" { "Only" } else { "Same" }.to_owned();
+        tx.clients().insert(&Client { name, organization, ..client(id) }).await.expect("inserts");
+    }
+    tx.commit().await.expect("commits");
+    f.db.rollback(1).await.expect("goes down");
+    f.db.migrate().await.expect("migrates");
+    let clients = f.db.clients().list(&ClientFilter::default(), None, 10).await.expect("lists");
+    let names: Vec<&str> = clients.iter().map(|client| client.name.as_str()).collect();
+    assert_eq!(names, ["Same", "Same (b)", "Same (c)", "Only"]);
 }
 
 /// What a release before this one keeps is its own: going down to it and up again touches none of it.
@@ -75,15 +95,25 @@ async fn going_down_to_the_release_before_and_up_again_loses_nothing_of_its_tabl
     f.db.holders().keep(&holder).await.expect("keeps");
     let before = f.db.log().snapshot().await.expect("reads");
 
-    f.db.rollback(2).await.expect("goes down");
-    assert_eq!(states(&f.db).await, [Applied, Applied, Applied, Applied, Pending, Pending]);
+    f.db.rollback(3).await.expect("goes down");
+    assert_eq!(states(&f.db).await, [Applied, Applied, Applied, Applied, Pending, Pending, Pending]);
     assert!(matches!(f.db.users().find(user(1).id).await, Err(StoreError::NotPrepared(_))));
     for up in [false, true] {
         if up {
             f.db.migrate().await.expect("migrates");
         }
-        let found = f.db.clients().find_with_secrets(&client("a").id).await.expect("finds");
-        assert_eq!(found, Some((client("a"), vec![secret(1, Some(5))])));
+        if up {
+            // What only this release has room for is gone; the rest is as it was.
+            let bare = Client {
+                site_url: None,
+                logo_url: None,
+                failure_uri: None,
+                implicit_scopes: ScopeSet::empty(),
+                ..client("a")
+            };
+            let found = f.db.clients().find_with_secrets(&bare.id).await.expect("finds");
+            assert_eq!(found, Some((bare, vec![secret(1, Some(5))])));
+        }
         assert_eq!(f.db.scopes().list(None, 10).await.expect("lists"), [scope("a")]);
         assert_eq!(f.db.keys().list().await.expect("lists"), [key("k", KeyState::Active)]);
         assert_eq!(f.db.holders().list().await.expect("lists"), std::slice::from_ref(&holder));

@@ -1,5 +1,5 @@
-use tessera_store::{RefreshFamily, StoreError, Turn};
-use tessera_types::{GrantId, OpaqueHash, Timestamp};
+use tessera_store::{LastAccess, RefreshFamily, StoreError, Turn};
+use tessera_types::{GrantId, OpaqueHash, Timestamp, TokenId};
 
 use crate::harness::{Fixture, client, family, on_both, people, user, winners};
 
@@ -31,13 +31,15 @@ fn next(family: &RefreshFamily, number: u8) -> RefreshFamily {
         recent: vec![Turn { generation: family.generation, at: Timestamp(1_700_000_100) }],
         used: Timestamp(1_700_000_100),
         expires: Timestamp(END + 100),
+        last_access: Some(LastAccess { token: TokenId([number; 16]), expires: Timestamp(1_700_003_700) }),
         ..family.clone()
     }
 }
 
 async fn a_family_reads_back_as_written(f: Fixture) {
     people(&f).await;
-    let sparse = RefreshFamily { recent: vec![], generation: u32::MAX, ..family(2, "b", user(2).id, END) };
+    let sparse =
+        RefreshFamily { recent: vec![], generation: u32::MAX, last_access: None, ..family(2, "b", user(2).id, END) };
     let turns = [2, 1, 0].map(|generation| Turn { generation, at: Timestamp(-5) }).to_vec();
     let full = RefreshFamily { recent: turns, ..family(1, "a", user(1).id, END) };
     insert(&f, &[sparse.clone(), full.clone()]).await;

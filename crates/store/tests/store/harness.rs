@@ -7,13 +7,13 @@ use sea_orm::ConnectionTrait as _;
 use tempfile::TempDir;
 use tessera_ledger::event::{Entry, Event, Subject};
 use tessera_store::{
-    AuthorizationCodeRecord, AuthorizationRequest, Client, Consent, Database, DatabaseOptions, RefreshFamily,
-    ScopeRecord, Session, SigningKeyRecord, StoredSecret, Tail, Transaction, Turn, User,
+    AuthorizationCodeRecord, AuthorizationRequest, Client, Consent, Database, DatabaseOptions, LastAccess,
+    Organization, RefreshFamily, ScopeRecord, Session, SigningKeyRecord, StoredSecret, Tail, Transaction, Turn, User,
 };
 use tessera_testkit::postgres::Cluster;
 use tessera_types::{
-    Algorithm, ClaimsProfile, ClientType, Epoch, GrantId, GrantType, KeyState, OpaqueHash, Revision, SecretHash,
-    Timestamp, TokenId, UserId,
+    Algorithm, ClaimsProfile, ClientType, Epoch, GrantId, GrantType, KeyState, OpaqueHash, OrganizationId, Revision,
+    SecretHash, Timestamp, TokenId, UserId,
 };
 use tokio::task::JoinHandle;
 use uuid::Uuid;
@@ -135,7 +135,14 @@ pub(crate) fn client(id: &str) -> Client {
         resources: vec!["https://api.example/x,y".parse().expect("an audience")],
         redirect_uris: vec!["http://127.0.0.1/callback?a=b".parse().expect("a redirect URI")],
         access_ttl: Some(Duration::from_mins(15)),
-        claims_profile: ClaimsProfile::Legacy,
+        claims_profile: Some(ClaimsProfile::Legacy),
+        organization: None,
+        owner: None,
+        site_url: Some("https://shop.example/".parse().expect("a URL")),
+        logo_url: Some("https://shop.example/logo.png?x=1".parse().expect("a URL")),
+        failure_uri: Some("https://shop.example/failed".parse().expect("a redirect URI")),
+        implicit_scopes: "is_authenticated".parse().expect("scopes"),
+        last_used: None,
         created: Timestamp(1_700_000_000),
         updated: Timestamp(1_700_000_001),
         version: 1,
@@ -179,7 +186,20 @@ pub(crate) fn user(number: u8) -> User {
         username: format!("User-{number}").parse().expect("a username"),
         name: "Ada \"Countess\" Lovelace, 5 % más".into(),
         email: Some(format!("User-{number}@Example.test").parse().expect("an address")),
-        password: Some("$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".parse().expect("a hash")),
+        password: Some("$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA".parse().expect("a hash")),
+        enabled: true,
+        created: Timestamp(1_700_000_000),
+        updated: Timestamp(1_700_000_001),
+        version: 1,
+    }
+}
+
+/// An organization that nothing but the number names.
+pub(crate) fn organization(number: u8) -> Organization {
+    Organization {
+        id: OrganizationId([number; 16]),
+        name: format!("Organization {number} — \"5 %\""),
+        global: false,
         enabled: true,
         created: Timestamp(1_700_000_000),
         updated: Timestamp(1_700_000_001),
@@ -267,6 +287,7 @@ pub(crate) fn family(number: u8, client: &str, user: UserId, expires: i64) -> Re
         used: Timestamp(1_700_000_002),
         expires: Timestamp(expires),
         ends: Timestamp(9_000_000_000),
+        last_access: Some(LastAccess { token: TokenId([number; 16]), expires: Timestamp(1_700_003_602) }),
     }
 }
 

@@ -127,7 +127,7 @@ async fn a_snapshot_is_of_one_moment_while_writers_run(f: Fixture) {
 fn every_kind() -> Vec<Event> {
     let client: tessera_types::ClientId = "demo-service".parse().expect("a client id");
     let audience = || vec!["demo-resource".parse().expect("an audience")];
-    let state = ClientState { enabled: true, audiences: audience(), resources: vec![] };
+    let state = ClientState { enabled: true, audiences: audience(), resources: vec![], owner: None };
     let key = KeyFact {
         key: "kid".parse().expect("a key id"),
         algorithm: Algorithm::EdDsa,

@@ -10,6 +10,7 @@ mod harness;
 mod holders;
 mod keys;
 mod log;
+mod organizations;
 mod scopes;
 mod sessions;
 mod transactions;

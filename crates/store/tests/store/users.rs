@@ -113,7 +113,8 @@ async fn an_update_to_a_taken_name_or_address_is_refused(f: Fixture) {
 async fn a_hash_is_upgraded_from_the_old_one_alone(f: Fixture) {
     insert(&f, &[user(1), User { password: None, ..user(2) }]).await;
     let old = user(1).password.expect("has one");
-    let new: PasswordHash = "$argon2id$v=19$m=19456,t=3,p=1$c2FsdA$aGFzaA".parse().expect("a hash");
+    let new: PasswordHash =
+        "$argon2id$v=19$m=19456,t=3,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA".parse().expect("a hash");
     let tx = f.db.begin().await.expect("begins");
     assert!(tx.users().upgrade_password(user(1).id, &old, &new).await.expect("upgrades"));
     assert!(!tx.users().upgrade_password(user(1).id, &old, &new).await.expect("does not"), "no longer the old one");

@@ -1,9 +1,10 @@
 //! What an introspection endpoint answers.
 
 use serde_json::json;
+use tessera_ledger::event::ClientState;
 use tessera_types::ClaimsProfile;
 
-use super::world::{NOW, World, audience};
+use super::world::{NOW, World, audience, client_state};
 use super::*;
 use crate::Introspection;
 
@@ -39,4 +40,15 @@ fn a_legacy_tokens_audience_is_its_clients_id() {
     let answer = answer(&world, &world.persons_claims(ClaimsProfile::Legacy));
     assert_eq!((&answer["aud"], &answer["sub"]), (&json!("demo-service"), &json!("u-1")));
     assert_eq!(answer["username"], "ada");
+}
+
+#[test]
+fn a_token_of_a_client_with_an_owner_acts_for_the_owner_and_a_persons_for_the_person() {
+    let world = World::new();
+    let owner = tessera_types::UserId([5; 16]);
+    world.client_is(Some(ClientState { owner: Some(owner), ..client_state(true) }));
+    for claims in [world.claims(), AccessClaims { profile: ClaimsProfile::Legacy, ..world.claims() }] {
+        assert_eq!(answer(&world, &claims)["sub"], json!(owner.to_string()));
+    }
+    assert_eq!(answer(&world, &world.persons_claims(ClaimsProfile::Rfc9068))["sub"], "u-1");
 }

@@ -47,7 +47,7 @@ pub(super) fn audience(text: &str) -> Audience {
 }
 
 pub(super) fn client_state(enabled: bool) -> ClientState {
-    ClientState { enabled, audiences: vec![audience("demo-resource")], resources: Vec::new() }
+    ClientState { enabled, audiences: vec![audience("demo-resource")], resources: Vec::new(), owner: None }
 }
 
 impl World {

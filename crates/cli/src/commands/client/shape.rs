@@ -6,7 +6,7 @@ use clap::Args;
 use tessera_api::admin::v1 as wire;
 use tessera_types::{Audience, ClaimsProfile, GrantType, RedirectUri, Scope};
 
-use crate::args::{grant_parser, profile_parser};
+use crate::args::{Profile, grant_parser, profile_parser};
 use crate::seconds;
 
 /// The flags. Each list takes several values after one flag, and the flag may be repeated.
@@ -41,9 +41,9 @@ pub struct Shape {
     #[arg(long, value_name = "SPAN", value_parser = seconds::parse)]
     pub lifetime: Option<Duration>,
 
-    /// The shape of its access tokens' claims.
+    /// The shape of its access tokens' claims; auto leaves it to the endpoint.
     #[arg(long, value_name = "PROFILE", value_parser = profile_parser())]
-    pub claims_profile: Option<ClaimsProfile>,
+    pub claims_profile: Option<Profile>,
 }
 
 impl Shape {
@@ -71,7 +71,7 @@ impl Shape {
             touched.push("access_token_lifetime");
         }
         if let Some(profile) = self.claims_profile {
-            client.claims_profile = profile_to_wire(profile).into();
+            client.claims_profile = profile_to_wire(profile.0).into();
             touched.push("claims_profile");
         }
         touched
@@ -79,7 +79,7 @@ impl Shape {
 }
 
 /// Texts in the order given, each once.
-fn texts<T: ToString>(items: &[T]) -> Vec<String> {
+pub(super) fn texts<T: ToString>(items: &[T]) -> Vec<String> {
     let mut texts: Vec<String> = Vec::with_capacity(items.len());
     for text in items.iter().map(ToString::to_string) {
         if !texts.contains(&text) {
@@ -89,9 +89,10 @@ fn texts<T: ToString>(items: &[T]) -> Vec<String> {
     texts
 }
 
-const fn profile_to_wire(profile: ClaimsProfile) -> wire::ClaimsProfile {
+pub(super) const fn profile_to_wire(profile: Option<ClaimsProfile>) -> wire::ClaimsProfile {
     match profile {
-        ClaimsProfile::Rfc9068 => wire::ClaimsProfile::Rfc9068,
-        ClaimsProfile::Legacy => wire::ClaimsProfile::Legacy,
+        None => wire::ClaimsProfile::Unspecified,
+        Some(ClaimsProfile::Rfc9068) => wire::ClaimsProfile::Rfc9068,
+        Some(ClaimsProfile::Legacy) => wire::ClaimsProfile::Legacy,
     }
 }

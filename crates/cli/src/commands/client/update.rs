@@ -4,6 +4,7 @@ use clap::{Args, ValueEnum};
 use tessera_api::admin::v1 as wire;
 use tessera_types::{ClientId, Scope};
 
+use super::application::Application;
 use super::shape::Shape;
 use super::view::Changed;
 use super::{fetch, present, service};
@@ -36,6 +37,9 @@ pub struct Update {
     #[command(flatten)]
     shape: Shape,
 
+    #[command(flatten)]
+    application: Application,
+
     /// A scope to give it besides those it has.
     #[arg(long, num_args = 1.., value_name = "SCOPE", value_delimiter = ' ', conflicts_with = "scope")]
     add_scope: Vec<Scope>,
@@ -63,6 +67,12 @@ enum Field {
     Resources,
     RedirectUris,
     Lifetime,
+    Organization,
+    Owner,
+    SiteUrl,
+    LogoUrl,
+    FailureUri,
+    ImplicitScopes,
 }
 
 impl Update {
@@ -74,7 +84,10 @@ impl Update {
         let admin = app.administrator(Access::Write).await?;
         let before = fetch(&admin, &self.client_id).await?;
         let mut after = before.clone();
-        let touched = self.apply(&mut after);
+        let mut touched = self.apply(&mut after);
+        touched.extend(self.application.apply(&admin, &mut after).await?);
+        touched.sort_unstable();
+        touched.dedup();
         let lost = taken_away(&before, &after);
         if self.consent.dry_run {
             app.say(&format!("Would change: {}.", touched.join(", ")));
@@ -98,6 +111,7 @@ impl Update {
     fn changes_anything(&self) -> bool {
         let mut scratch = wire::Client::default();
         !self.shape.apply(&mut scratch).is_empty()
+            || self.application.is_given()
             || self.name.is_some()
             || self.description.is_some()
             || !self.add_scope.is_empty()
@@ -118,8 +132,6 @@ impl Update {
         }
         touched.extend(self.apply_scopes(client));
         touched.extend(self.clear.iter().map(|field| empty(client, *field)));
-        touched.sort_unstable();
-        touched.dedup();
         touched
     }
 
@@ -145,11 +157,21 @@ impl Update {
 }
 
 fn empty(client: &mut wire::Client, field: Field) -> &'static str {
+    let text = match field {
+        Field::Description => Some((&mut client.description, "description")),
+        Field::Organization => Some((&mut client.organization_id, "organization_id")),
+        Field::Owner => Some((&mut client.owner_id, "owner_id")),
+        Field::SiteUrl => Some((&mut client.site_url, "site_url")),
+        Field::LogoUrl => Some((&mut client.logo_url, "logo_url")),
+        Field::FailureUri => Some((&mut client.failure_uri, "failure_uri")),
+        _ => None,
+    };
+    if let Some((text, name)) = text {
+        text.clear();
+        return name;
+    }
     let (list, name) = match field {
-        Field::Description => {
-            client.description.clear();
-            return "description";
-        }
+        Field::ImplicitScopes => (&mut client.implicit_scopes, "implicit_scopes"),
         Field::Lifetime => {
             client.access_token_lifetime = None;
             return "access_token_lifetime";
@@ -159,14 +181,14 @@ fn empty(client: &mut wire::Client, field: Field) -> &'static str {
         Field::DefaultScopes => (&mut client.default_scopes, "default_scopes"),
         Field::Audiences => (&mut client.audiences, "audiences"),
         Field::Resources => (&mut client.resources, "resources"),
-        Field::RedirectUris => (&mut client.redirect_uris, "redirect_uris"),
+        _ => (&mut client.redirect_uris, "redirect_uris"),
     };
     list.clear();
     name
 }
 
-/// The scopes, grants and audiences that a client loses by a change: what makes its older tokens inactive.
-fn taken_away(before: &wire::Client, after: &wire::Client) -> Vec<String> {
+/// The scopes, grants and audiences that a client loses by a change, and whom it belonged to: what makes its older tokens inactive.
+pub(super) fn taken_away(before: &wire::Client, after: &wire::Client) -> Vec<String> {
     let pairs = [
         (&before.scopes, &after.scopes),
         (&before.grant_types, &after.grant_types),
@@ -175,6 +197,14 @@ fn taken_away(before: &wire::Client, after: &wire::Client) -> Vec<String> {
     let mut lost: Vec<String> = Vec::new();
     for (had, has) in pairs {
         lost.extend(had.iter().filter(|item| !has.contains(item)).map(|item| format!("`{item}`")));
+    }
+    for (had, has, what) in [
+        (&before.organization_id, &after.organization_id, "the organization"),
+        (&before.owner_id, &after.owner_id, "the owner"),
+    ] {
+        if had != has && !had.is_empty() {
+            lost.push(format!("{what} `{had}`"));
+        }
     }
     lost
 }

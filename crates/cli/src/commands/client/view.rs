@@ -4,6 +4,7 @@ use serde::Serialize;
 use tessera_api::admin::v1 as wire;
 use tessera_types::PresentedSecret;
 
+use crate::args::AUTO;
 use crate::output::{ListedView, Table, View, moment, show_secret};
 use crate::seconds;
 
@@ -24,6 +25,13 @@ pub struct ClientView {
     /// Seconds.
     access_token_lifetime: Option<i64>,
     claims_profile: &'static str,
+    organization_id: String,
+    owner_id: String,
+    site_url: String,
+    logo_url: String,
+    failure_uri: String,
+    implicit_scopes: Vec<String>,
+    last_used_time: Option<String>,
     create_time: Option<String>,
     update_time: Option<String>,
     etag: String,
@@ -37,6 +45,13 @@ impl From<wire::Client> for ClientView {
             access_token_lifetime: super::seconds_of(client.access_token_lifetime.as_ref()),
             create_time: moment(client.create_time.as_ref()),
             update_time: moment(client.update_time.as_ref()),
+            last_used_time: moment(client.last_used_time.as_ref()),
+            organization_id: client.organization_id,
+            owner_id: client.owner_id,
+            site_url: client.site_url,
+            logo_url: client.logo_url,
+            failure_uri: client.failure_uri,
+            implicit_scopes: client.implicit_scopes,
             client_id: client.client_id,
             name: client.name,
             description: client.description,
@@ -60,11 +75,11 @@ const fn type_word(kind: wire::ClientType) -> &'static str {
     }
 }
 
-const fn profile_word(profile: wire::ClaimsProfile) -> &'static str {
+pub(super) const fn profile_word(profile: wire::ClaimsProfile) -> &'static str {
     match profile {
         wire::ClaimsProfile::Rfc9068 => "rfc9068",
         wire::ClaimsProfile::Legacy => "legacy",
-        wire::ClaimsProfile::Unspecified => "unknown",
+        wire::ClaimsProfile::Unspecified => AUTO,
     }
 }
 
@@ -88,6 +103,13 @@ impl ClientView {
             ("redirect URIs", self.redirect_uris.join(" ")),
             ("lifetime", self.access_token_lifetime.map_or_else(|| "server's default".into(), seconds::show)),
             ("claims", self.claims_profile.into()),
+            ("implicit scopes", self.implicit_scopes.join(" ")),
+            ("organization", self.organization_id.clone()),
+            ("owner", self.owner_id.clone()),
+            ("site", self.site_url.clone()),
+            ("logo", self.logo_url.clone()),
+            ("failure URI", self.failure_uri.clone()),
+            ("last used", self.last_used_time.clone().unwrap_or_default()),
             ("created", self.create_time.clone().unwrap_or_default()),
             ("updated", self.update_time.clone().unwrap_or_default()),
         ]

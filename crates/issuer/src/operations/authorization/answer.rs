@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
-use tessera_store::AuthorizationRequest;
-use tessera_types::{AuthorizationCode, ErrorCode};
+use tessera_store::{AuthorizationRequest, Client};
+use tessera_types::{AuthorizationCode, ErrorCode, RedirectUri};
 
+use super::Pending;
 use crate::context::Context;
 
 /// A redirect URI with the answer in its query.
@@ -17,9 +18,10 @@ impl Answer {
     }
 
     /// The person refused.
-    pub(super) fn denied(cx: &Context, request: &AuthorizationRequest) -> String {
+    pub(super) fn denied(cx: &Context, pending: &Pending) -> String {
         let text = "The user denied the request.";
-        Self::error(cx, request.redirect_uri.as_str(), ErrorCode::AccessDenied, text, request.state.as_deref())
+        let to = failure(&pending.client, &pending.request.redirect_uri);
+        Self::error(cx, to, ErrorCode::AccessDenied, text, pending.request.state.as_deref())
     }
 
     /// Something is wrong with the request.
@@ -57,6 +59,11 @@ impl Answer {
         };
         answer.with("iss", issuer).0
     }
+}
+
+/// Where a browser is sent with an error: where the client has a place for errors, there.
+pub(super) fn failure<'a>(client: &'a Client, redirect_uri: &'a RedirectUri) -> &'a str {
+    client.failure_uri.as_ref().unwrap_or(redirect_uri).as_str()
 }
 
 /// Percent-encodes everything that is not unreserved (RFC 3986 section 2.3).

@@ -5,8 +5,9 @@ use tessera_types::{
     Audience, ClientId, ClientType, CodeChallenge, Failure as _, GrantType, RedirectUri, ScopeSet, pkce,
 };
 
-use super::answer::Answer;
+use super::answer::{Answer, failure};
 use super::error::{AuthorizeError, Mistake, Untrusted};
+use super::usable_client;
 use crate::context::Context;
 use crate::grants;
 
@@ -59,7 +60,7 @@ pub(super) async fn check(cx: &Context, asked: &Asked) -> Result<Checked, Author
         Ok((scopes, audience, challenge)) => Ok(Checked { client, redirect_uri, scopes, audience, challenge }),
         Err(mistake) => {
             let state = asked.state.as_deref();
-            let redirect = Answer::error(cx, redirect_uri.as_str(), mistake.code(), mistake.advice(), state);
+            let redirect = Answer::error(cx, failure(&client, &redirect_uri), mistake.code(), mistake.advice(), state);
             Err(AuthorizeError::Mistaken { mistake, redirect })
         }
     }
@@ -67,7 +68,7 @@ pub(super) async fn check(cx: &Context, asked: &Asked) -> Result<Checked, Author
 
 async fn client(cx: &Context, id: Option<&str>) -> Result<Option<Client>, StoreError> {
     let Some(id) = id.and_then(|id| id.parse::<ClientId>().ok()) else { return Ok(None) };
-    Ok(cx.store.clients().find(&id).await?.filter(|client| client.enabled))
+    usable_client(cx, &id).await
 }
 
 /// One of the registered ones, byte by byte but for a loopback port (RFC 9700 section 4.1.3); where there is one alone it need not be
@@ -107,7 +108,7 @@ fn rest(cx: &Context, asked: &Asked, client: &Client) -> Result<Rest, Mistake> {
         return Err(Mistake::GrantNotAllowed);
     }
     let scopes = asked.scope.as_deref().map_or(Ok(ScopeSet::empty()), str::parse).map_err(|_| Mistake::Scope)?;
-    let scopes = grants::users::narrow_scopes(client, scopes).map_err(|_| Mistake::Scope)?;
+    let scopes = grants::users::requested_scopes(client, &scopes).map_err(|_| Mistake::Scope)?;
     let audience: Option<Audience> =
         asked.audience.as_deref().map(str::parse).transpose().map_err(|_| Mistake::Audience)?;
     if audience.as_ref().is_some_and(|audience| !client.audiences.contains(audience)) {

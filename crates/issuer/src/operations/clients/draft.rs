@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tessera_store::Client;
 use tessera_types::{
-    Audience, ClaimsProfile, ClientId, ClientType, ErrorCode, Failure, GrantType, RedirectUri, ScopeSet,
+    Audience, ClaimsProfile, ClientId, ClientType, ErrorCode, Failure, GrantType, OrganizationId, RedirectUri,
+    ScopeSet, UserId, WebUrl,
 };
 use tessera_types::{random, user};
 
@@ -51,8 +52,20 @@ pub struct Patch {
     pub redirect_uris: Option<Vec<RedirectUri>>,
     /// How long its access tokens live; `Some(None)` means the server's default.
     pub access_ttl: Option<Option<Duration>>,
-    /// The shape of its tokens' claims.
-    pub claims_profile: Option<ClaimsProfile>,
+    /// The shape of its tokens' claims; `Some(None)` leaves it to the endpoint.
+    pub claims_profile: Option<Option<ClaimsProfile>>,
+    /// The organization it belongs to; `Some(None)` means none.
+    pub organization: Option<Option<OrganizationId>>,
+    /// The user it belongs to; `Some(None)` means nobody.
+    pub owner: Option<Option<UserId>>,
+    /// The site it is of.
+    pub site_url: Option<Option<WebUrl>>,
+    /// Its logo.
+    pub logo_url: Option<Option<WebUrl>>,
+    /// Where authorization errors may be sent.
+    pub failure_uri: Option<Option<RedirectUri>>,
+    /// The scopes it gets besides.
+    pub implicit_scopes: Option<ScopeSet>,
 }
 
 /// Why a client may not be so.
@@ -97,6 +110,27 @@ pub enum DraftError {
     /// An identifier of the shape that users' have: a token's `sub` must tell them apart.
     #[error("an identifier of a user's shape")]
     IdOfAUser,
+    /// Another set of grants for a client of an organization: they are fixed.
+    #[error("the grants of an organization's client")]
+    GrantsFixed,
+    /// A client of an organization without a grant.
+    #[error("a client of an organization without a grant")]
+    NoGrantInOrganization,
+    /// A client of an organization that acts for nobody.
+    #[error("client credentials in an organization without an owner")]
+    NoOwner,
+    /// There is no such organization.
+    #[error("no such organization")]
+    UnknownOrganization,
+    /// There is no such user.
+    #[error("no such owner")]
+    UnknownOwner,
+    /// The owner is a member of neither the organization nor a global one.
+    #[error("the owner is not of the organization")]
+    OwnerNotOfOrganization,
+    /// An implicit scope is reserved.
+    #[error("a reserved scope is implicit")]
+    ImplicitReserved,
     /// The authorization code grant without anywhere to send the answer.
     #[error("authorization codes without a redirect URI")]
     NoRedirectUri,
@@ -138,6 +172,33 @@ impl DraftError {
             }
             Self::NoRedirectUri => {
                 ("redirect_uris", "NO_REDIRECT_URI", "A client with the grant authorization_code needs a redirect URI.")
+            }
+            Self::GrantsFixed => (
+                "grant_types",
+                "GRANTS_FIXED",
+                "The grants of an organization's client are fixed. Create another client.",
+            ),
+            Self::NoGrantInOrganization => ("grant_types", "NO_GRANT", "A client of an organization needs a grant."),
+            Self::NoOwner => (
+                "owner_id",
+                "NO_OWNER",
+                "In an organization a client with client_credentials acts for an owner. Name one.",
+            ),
+            Self::UnknownOrganization => (
+                "organization_id",
+                "UNKNOWN_ORGANIZATION",
+                "There is no such organization. List them to see which there are.",
+            ),
+            Self::UnknownOwner => {
+                ("owner_id", "UNKNOWN_OWNER", "There is no such user. List the users to see which there are.")
+            }
+            Self::OwnerNotOfOrganization => (
+                "owner_id",
+                "OWNER_NOT_OF_ORGANIZATION",
+                "The owner must be a member of the organization or of a global one. Add them first.",
+            ),
+            Self::ImplicitReserved => {
+                ("implicit_scopes", "RESERVED_SCOPE", "A reserved scope cannot be implicit. Put it among the scopes.")
             }
             Self::Overlap => {
                 ("overlap", "OVERLAP_OUT_OF_BOUNDS", "An overlap is 0 s to 30 days, and an expiry lies in the future.")
@@ -192,7 +253,14 @@ impl Draft {
             resources: Vec::new(),
             redirect_uris: Vec::new(),
             access_ttl: None,
-            claims_profile: ClaimsProfile::Rfc9068,
+            claims_profile: None,
+            organization: None,
+            owner: None,
+            site_url: None,
+            logo_url: None,
+            failure_uri: None,
+            implicit_scopes: ScopeSet::empty(),
+            last_used: None,
             created: now,
             updated: now,
             version: 1,
@@ -223,23 +291,45 @@ impl Patch {
             redirect_uris: self.redirect_uris.map_or_else(|| before.redirect_uris.clone(), distinct),
             access_ttl: self.access_ttl.unwrap_or(before.access_ttl),
             claims_profile: self.claims_profile.unwrap_or(before.claims_profile),
+            organization: self.organization.unwrap_or(before.organization),
+            owner: self.owner.unwrap_or(before.owner),
+            site_url: self.site_url.unwrap_or_else(|| before.site_url.clone()),
+            logo_url: self.logo_url.unwrap_or_else(|| before.logo_url.clone()),
+            failure_uri: self.failure_uri.unwrap_or_else(|| before.failure_uri.clone()),
+            implicit_scopes: self.implicit_scopes.unwrap_or_else(|| before.implicit_scopes.clone()),
             updated: cx.clock.now(),
             ..before.clone()
         };
         validate(&after)?;
-        Ok(after)
+        let regranted = before.grants.len() != after.grants.len()
+            || before.grants.iter().any(|grant| !after.grants.contains(grant));
+        if before.organization.is_some() && regranted { Err(DraftError::GrantsFixed) } else { Ok(after) }
     }
 }
 
 fn validate(client: &Client) -> Result<(), DraftError> {
-    let longest = [client.scopes.len(), client.audiences.len(), client.resources.len(), client.redirect_uris.len()];
+    let longest = [
+        client.scopes.len(),
+        client.implicit_scopes.len(),
+        client.audiences.len(),
+        client.resources.len(),
+        client.redirect_uris.len(),
+    ];
     let secretless = client.kind == ClientType::Public && client.grants.contains(&GrantType::ClientCredentials);
     let reserved = client.scopes.iter().any(tessera_types::Scope::is_reserved);
     let name_len = client.name.chars().count();
     let rules = [
         (name_len == 0 || name_len > NAME_MAX || client.name.chars().any(char::is_control), DraftError::Name),
         (client.description.chars().count() > DESCRIPTION_MAX, DraftError::Description),
+        (client.grants.is_empty() && client.organization.is_some(), DraftError::NoGrantInOrganization),
         (client.grants.is_empty() && client.resources.is_empty(), DraftError::NoGrant),
+        (
+            client.organization.is_some()
+                && client.owner.is_none()
+                && client.grants.contains(&GrantType::ClientCredentials),
+            DraftError::NoOwner,
+        ),
+        (client.implicit_scopes.iter().any(tessera_types::Scope::is_reserved), DraftError::ImplicitReserved),
         (secretless, DraftError::PublicClientCredentials),
         (
             client.grants.contains(&GrantType::AuthorizationCode) && client.redirect_uris.is_empty(),

@@ -22,6 +22,12 @@ pub enum AdminError {
     /// There is no such user.
     #[error("no such user")]
     UserNotFound,
+    /// There is no such organization.
+    #[error("no such organization")]
+    OrganizationNotFound,
+    /// The user is not a member.
+    #[error("no such membership")]
+    MemberNotFound,
     /// There is no such secret.
     #[error("no such secret")]
     SecretNotFound,
@@ -37,6 +43,9 @@ pub enum AdminError {
     /// What was sent is not a valid client or scope.
     #[error(transparent)]
     Draft(#[from] DraftError),
+    /// What was sent is not a valid organization.
+    #[error("an organization's name is out of bounds")]
+    OrganizationName,
     /// What was sent is not a valid user.
     #[error(transparent)]
     User(#[from] UserDraftError),
@@ -75,10 +84,13 @@ impl AdminError {
 impl Failure for AdminError {
     fn code(&self) -> ErrorCode {
         match self {
-            Self::ClientNotFound | Self::ScopeNotFound | Self::UserNotFound | Self::SecretNotFound => {
-                ErrorCode::NotFound
-            }
-            Self::ScopeReserved | Self::Draft(_) | Self::User(_) => ErrorCode::InvalidRequest,
+            Self::ClientNotFound
+            | Self::ScopeNotFound
+            | Self::UserNotFound
+            | Self::OrganizationNotFound
+            | Self::MemberNotFound
+            | Self::SecretNotFound => ErrorCode::NotFound,
+            Self::ScopeReserved | Self::Draft(_) | Self::User(_) | Self::OrganizationName => ErrorCode::InvalidRequest,
             Self::ScopeInUse | Self::PublicClient => ErrorCode::FailedPrecondition,
             Self::Conflict => ErrorCode::Conflict,
             Self::Store(error) => error.code(),
@@ -92,10 +104,13 @@ impl Failure for AdminError {
             Self::ClientNotFound => "CLIENT_NOT_FOUND",
             Self::ScopeNotFound => "SCOPE_NOT_FOUND",
             Self::UserNotFound => "USER_NOT_FOUND",
+            Self::OrganizationNotFound => "ORGANIZATION_NOT_FOUND",
+            Self::MemberNotFound => "MEMBER_NOT_FOUND",
             Self::SecretNotFound => "SECRET_NOT_FOUND",
             Self::ScopeReserved => "SCOPE_RESERVED",
             Self::ScopeInUse => "SCOPE_IN_USE",
             Self::PublicClient => "PUBLIC_CLIENT",
+            Self::OrganizationName => "NAME_OUT_OF_BOUNDS",
             Self::Draft(error) => error.reason(),
             Self::User(error) => error.reason(),
             Self::Conflict => "CHANGED_MEANWHILE",
@@ -110,10 +125,13 @@ impl Failure for AdminError {
             Self::ClientNotFound => "There is no client with this id. List the clients to see which there are.",
             Self::ScopeNotFound => "There is no scope of this name. List the scopes to see which there are.",
             Self::UserNotFound => "There is no such user. List the users to see which there are.",
+            Self::OrganizationNotFound => "There is no such organization. List them to see which there are.",
+            Self::MemberNotFound => "The user is not a member. List the members to see who is.",
             Self::SecretNotFound => "The client has no secret with this id. List its secrets to see which it has.",
             Self::ScopeReserved => "The names introspect and tessera.* are reserved. Choose another name.",
             Self::ScopeInUse => "A client still has this scope. Take it away from the client first.",
             Self::PublicClient => "A public client has no secrets.",
+            Self::OrganizationName => "A name has 1 to 255 characters, none of them a control character.",
             Self::Draft(error) => error.advice(),
             Self::User(error) => error.advice(),
             Self::Conflict => "It was changed meanwhile. Read it again and repeat the change.",
@@ -140,6 +158,7 @@ impl Failure for AdminError {
         match self {
             Self::Draft(error) => error.field(),
             Self::User(error) => error.field(),
+            Self::OrganizationName => Some("name"),
             _ => None,
         }
     }

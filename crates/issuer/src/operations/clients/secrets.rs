@@ -6,7 +6,7 @@ use tessera_store::StoredSecret;
 use tessera_types::{ClientId, ClientType, PresentedSecret, Revision, SecretHash, Timestamp};
 use uuid::Uuid;
 
-use super::{AdminError, DraftError, begin, changed, commit, settled, stored};
+use super::{AdminError, DraftError, begin, changed_in, commit, settled, stored};
 use crate::context::Context;
 use crate::log::Unconfirmed;
 
@@ -62,7 +62,8 @@ pub async fn rotate_secret(
     let kept = StoredSecret { created, expires, ..stored(cx, SecretHash::Fast(secret.fast_hash()), true) };
     tx.clients().insert_secret(id, &kept).await?;
     // The state is the same; the higher revision makes introspectors forget credentials they remember.
-    tx.record(changed(&client));
+    let event = changed_in(&tx, &client).await?;
+    tx.record(event);
     let revision = commit(cx, tx).await?;
     let confirmed = match cx.publication.confirm(revision, cx.policy.confirm_within).await {
         Ok(()) => true,
@@ -92,7 +93,8 @@ pub async fn delete_secret(cx: &Context, id: &ClientId, secret: Uuid) -> Result<
     if !tx.clients().delete_secret(id, secret).await? {
         return Err(settled(cx, tx, AdminError::SecretNotFound).await);
     }
-    tx.record(changed(&client));
+    let event = changed_in(&tx, &client).await?;
+    tx.record(event);
     let revision = commit(cx, tx).await?;
     cx.publication.confirm(revision, cx.policy.confirm_within).await?;
     tracing::info!(client_id = %id, %revision, "client secret deleted");

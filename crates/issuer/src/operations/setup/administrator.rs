@@ -82,7 +82,14 @@ impl Setup<'_> {
             resources: Vec::new(),
             redirect_uris: Vec::new(),
             access_ttl: None,
-            claims_profile: ClaimsProfile::Rfc9068,
+            claims_profile: Some(ClaimsProfile::Rfc9068),
+            organization: None,
+            owner: None,
+            site_url: None,
+            logo_url: None,
+            failure_uri: None,
+            implicit_scopes: ScopeSet::empty(),
+            last_used: None,
             created: now,
             updated: now,
             version: 1,
@@ -107,7 +114,7 @@ impl Setup<'_> {
             generated: true,
         };
         tx.clients().insert_secret(&id, &kept).await?;
-        tx.record(changed(&client));
+        tx.record(changed(&client, true));
         tx.commit().await?;
         Ok(secret)
     }

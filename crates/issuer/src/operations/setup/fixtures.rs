@@ -1,15 +1,16 @@
-//! The clients and users of `tessera dev` and `tessera try`. Documented, and so for development only: the development server binds loopback.
+//! The clients, users and the organization of `tessera dev` and `tessera try`. Documented, and so for development only: the development server binds loopback.
 
-use tessera_store::{Client, ScopeRecord, StoredSecret, Transaction, User, Users};
+use tessera_store::{Client, Organization, ScopeRecord, StoredSecret, Transaction, User, Users};
 use tessera_types::random;
 use tessera_types::{
-    Audience, ClaimsProfile, ClientType, Email, LoginKey, PasswordHash, PresentedSecret, SecretHash, UserId, Username,
+    Audience, ClaimsProfile, ClientType, Email, LoginKey, OrganizationId, PasswordHash, PresentedSecret, ScopeSet,
+    SecretHash, UserId, Username,
 };
 use uuid::Uuid;
 
 use super::Setup;
 use super::administrator::CredentialError;
-use crate::operations::clients::changed;
+use crate::operations::clients::changed_in;
 use crate::passwords::{PasswordError, Passwords};
 
 /// The secret of every fixture that has one, but for the imported integration.
@@ -36,6 +37,9 @@ const PEOPLE: &[Person] = &[
     Person { username: "admin", email: "admin@example.test", name: "Administrator", password: "shopware" },
 ];
 
+/// The organization of the fixtures, and its members.
+const ORGANIZATION: (&str, &[&str]) = ("Acme", &["ada", "admin"]);
+
 const SCOPES: &[(&str, &str, &str)] = &[
     ("orders:read", "See your orders", "Voir vos commandes"),
     ("orders:write", "Change your orders", "Modifier vos commandes"),
@@ -58,6 +62,9 @@ struct Fixture {
     resources: &'static [&'static str],
     redirect: bool,
     profile: ClaimsProfile,
+    /// Whether it belongs to the organization.
+    organization: bool,
+    owner: Option<&'static str>,
 }
 
 const BLANK: Fixture = Fixture {
@@ -70,6 +77,8 @@ const BLANK: Fixture = Fixture {
     resources: &[],
     redirect: false,
     profile: ClaimsProfile::Rfc9068,
+    organization: false,
+    owner: None,
 };
 
 const FIXTURES: &[Fixture] = &[
@@ -140,6 +149,8 @@ const FIXTURES: &[Fixture] = &[
         name: "Oro application",
         grants: &["client_credentials"],
         profile: ClaimsProfile::Legacy,
+        organization: true,
+        owner: Some("admin"),
         ..BLANK
     },
     Fixture {
@@ -147,6 +158,7 @@ const FIXTURES: &[Fixture] = &[
         name: "Oro user application",
         grants: &["password", "refresh_token"],
         profile: ClaimsProfile::Legacy,
+        organization: true,
         ..BLANK
     },
 ];
@@ -195,19 +207,26 @@ impl Setup<'_> {
                 tx.scopes().insert(&record).await?;
             }
         }
+        self.write_people(&tx, people).await?;
+        let organization = self.organization(&tx).await?;
         for fixture in FIXTURES {
             let client = self.client(fixture, issuer, introspection)?;
             if tx.clients().find(&client.id).await?.is_some() {
                 continue;
             }
+            let owner = match fixture.owner {
+                Some(owner) => member(&tx.users(), owner).await?,
+                None => None,
+            };
+            let client = Client { organization: fixture.organization.then_some(organization), owner, ..client };
             tx.clients().insert(&client).await?;
             if let Some(secret) = fixture.secret {
                 let hash = if secret == SECRET { shared.clone() } else { imported.clone() };
                 tx.clients().insert_secret(&client.id, &self.stored(hash)).await?;
             }
-            tx.record(changed(&client));
+            let event = changed_in(&tx, &client).await?;
+            tx.record(event);
         }
-        self.write_people(&tx, people).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -235,6 +254,31 @@ impl Setup<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The organization, made with its members where it is not there.
+    async fn organization(&self, tx: &Transaction) -> Result<OrganizationId, FixtureError> {
+        let (name, members) = ORGANIZATION;
+        if let Some(organization) = tx.organizations().find_by_name(name).await? {
+            return Ok(organization.id);
+        }
+        let now = self.clock.now();
+        let organization = Organization {
+            id: OrganizationId::generate(self.random),
+            name: name.to_owned(),
+            global: false,
+            enabled: true,
+            created: now,
+            updated: now,
+            version: 1,
+        };
+        tx.organizations().insert(&organization).await?;
+        for username in members {
+            if let Some(user) = member(&tx.users(), username).await? {
+                tx.organizations().add_member(organization.id, user, now).await?;
+            }
+        }
+        Ok(organization.id)
     }
 
     fn user(&self, person: &'static Person, password: PasswordHash) -> Result<User, FixtureError> {
@@ -273,7 +317,14 @@ impl Setup<'_> {
             resources: fixture.resources.iter().map(|r| word(r)).collect::<Result<_, _>>()?,
             redirect_uris: if fixture.redirect { vec![word("http://127.0.0.1/callback")?] } else { Vec::new() },
             access_ttl: None,
-            claims_profile: fixture.profile,
+            claims_profile: Some(fixture.profile),
+            organization: None,
+            owner: None,
+            site_url: None,
+            logo_url: None,
+            failure_uri: None,
+            implicit_scopes: ScopeSet::empty(),
+            last_used: None,
             created: now,
             updated: now,
             version: 1,
@@ -300,6 +351,12 @@ async fn is_taken(users: &Users<'_>, person: &'static Person) -> Result<bool, Fi
         }
     }
     Ok(false)
+}
+
+/// The user of a username.
+async fn member(users: &Users<'_>, username: &'static str) -> Result<Option<UserId>, FixtureError> {
+    let username: Username = word(username)?;
+    Ok(users.find_by_login(&LoginKey::Username(username.key())).await?.map(|user| user.id))
 }
 
 fn secret(text: &'static str) -> Result<PresentedSecret, FixtureError> {

@@ -126,6 +126,7 @@ impl Belongings {
             used: self.created,
             expires: self.expires,
             ends: self.expires,
+            last_access: None,
         }
     }
 
