@@ -41,15 +41,34 @@ fn tests_named_in(document: &str) -> impl Iterator<Item = &str> {
     last.flat_map(|cell| cell.split('`').skip(1).step_by(2)).filter(|name| name.contains('_'))
 }
 
-#[test]
-fn every_test_that_the_security_document_names_exists() {
+/// The workspace, and a document in it.
+fn read(document: &str) -> (&'static Path, String) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is in the workspace");
+    (root, fs::read_to_string(root.join(document)).expect("it can be read"))
+}
+
+fn assert_names_tests_that_exist(document: &str) {
+    let (root, text) = read(document);
     let functions = functions(root);
-    let document = fs::read_to_string(root.join("SECURITY.md")).expect("it can be read");
-    let named: Vec<_> = tests_named_in(&document).collect();
+    let named: Vec<_> = tests_named_in(&text).collect();
     assert!(named.len() > 20, "only {} tests are named", named.len());
     let missing: Vec<_> = named.into_iter().filter(|name| !functions.contains(*name)).collect();
-    assert!(missing.is_empty(), "SECURITY.md names tests that do not exist: {missing:#?}");
+    assert!(missing.is_empty(), "{document} names tests that do not exist: {missing:#?}");
+}
+
+#[test]
+fn every_test_that_the_security_document_names_exists() {
+    assert_names_tests_that_exist("SECURITY.md");
+}
+
+#[test]
+fn every_sentence_of_the_seeds_names_a_test_that_exists_or_the_console() {
+    assert_names_tests_that_exist("docs/seeds.md");
+    let (_, document) = read("docs/seeds.md");
+    let rows = document.lines().filter(|line| line.starts_with("| ") && *line != "| Sentence | Test |");
+    let rows = rows.filter(|line| !line.starts_with("| ---"));
+    let bare: Vec<_> = rows.filter(|row| tests_named_in(row).next().is_none() && !row.contains("console:")).collect();
+    assert!(bare.is_empty(), "sentences without a test: {bare:#?}");
 }
 
 #[test]

@@ -10,6 +10,8 @@ use tessera_types::{RefreshToken, Timestamp};
 use crate::answers::{Told, assert_told, text, tokens};
 use crate::cast::{PASSWORD, Seeds, System, client, imported, post_json, seeds, user};
 
+const JSON: (&str, &str) = ("content-type", "application/json");
+
 /// A client of a system, with this id.
 fn a_client(seeds: &Seeds, id: &str) -> Result<Client> {
     client(seeds.pair(), id, &["--grant", "client_credentials", "--scope", "read"])
@@ -250,7 +252,6 @@ async fn what_cannot_be_read_is_malformed_and_other_methods_are_not_allowed(#[ca
     let seeds = seeds().await?;
     let at = seeds.pair().ports.issuer_http;
     let post = async |headers: &[(&str, &str)], body: &str| request(at, "POST", system.path(), headers, body).await;
-    const JSON: (&str, &str) = ("content-type", "application/json");
     for (headers, body) in [
         (&[JSON][..], "{\"grant_type\":"),
         (&[JSON], "[]"),

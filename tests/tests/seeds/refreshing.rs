@@ -70,6 +70,27 @@ async fn a_refresh_token_used_twice_ends_everything_that_came_of_it(#[case] syst
     Ok(())
 }
 
+/// Oro retires both tokens at a refresh, Shopware the refresh token alone.
+#[rstest]
+#[case::shopware(System::Shopware, true)]
+#[case::oro(System::Oro, false)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_ends_the_access_token_before_it_at_oro_alone(
+    #[case] system: System,
+    #[case] lives_on: bool,
+) -> Result<()> {
+    let seeds = seeds().await?;
+    let mut so_far = vec![login(seeds, system, "admin", "").await?];
+    for _ in 0..3 {
+        let last = so_far.last().context("one at least")?;
+        let next = tokens(&refresh(seeds, system, &text(last, "refresh_token")?, "").await?)?;
+        assert_eq!(seeds.is_active(&text(last, "access_token")?).await?, lives_on, "once the refresh has returned");
+        assert!(seeds.is_active(&text(&next, "access_token")?).await?);
+        so_far.push(next);
+    }
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_password_change_ends_older_tokens() -> Result<()> {
     let seeds = seeds().await?;

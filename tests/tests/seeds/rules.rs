@@ -2,10 +2,11 @@
 
 use anyhow::{Context as _, Result};
 use rstest::rstest;
-use tessera_tests::{Client, FORM, check, create_client, form, post, request};
+use tessera_testkit::pair::{Backend, Options};
+use tessera_tests::{Client, FORM, check, create_client, form, post, request, world_with};
 
 use crate::answers::{Told, access, assert_told, claims, granted, scopes};
-use crate::cast::{PASSWORD, Seeds, System, client, post_json, seeds, user};
+use crate::cast::{PASSWORD, Seeds, System, client, post_form, post_json, seeds, user};
 
 async fn ask(seeds: &Seeds, system: System, client: &Client) -> Result<tessera_tests::Answer> {
     let fields = [("grant_type", "client_credentials"), ("client_id", &*client.id), ("client_secret", &*client.secret)];
@@ -235,5 +236,21 @@ async fn oro_takes_forms_json_and_basic_alike() -> Result<()> {
     let headers = [("content-type", "application/json"), ("authorization", &*machine.basic())];
     let body = r#"{"grant_type":"client_credentials"}"#;
     access(&request(seeds.pair().ports.issuer_http, "POST", System::Oro.path(), &headers, body).await?)?;
+    Ok(())
+}
+
+/// What is off for everybody is off here too, whatever the client was given.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_password_grant_is_off_no_system_runs_it() -> Result<()> {
+    let issuer = "[dialects]\nshopware = true\noro = true\n".to_owned();
+    let options = Options { issuer, ..Options::default() };
+    let world = world_with(Backend::Sqlite, options).await?.context("SQLite is always there")?;
+    client(&world.pair, "administration", &["--public", "--grant", "password", "refresh_token"])?;
+    user(&world.pair, "admin", PASSWORD)?;
+    let login =
+        [("grant_type", "password"), ("client_id", "administration"), ("username", "admin"), ("password", PASSWORD)];
+    for system in [System::Shopware, System::Oro] {
+        assert_told(&post_form(&world, system.path(), &login).await?, system, &Told::grant_type(), "it is off");
+    }
     Ok(())
 }
