@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use lettre::SmtpTransport;
 use lettre::message::Mailbox;
 use serde::{Deserialize, Serialize};
 use tessera_types::error::chain;
@@ -54,7 +55,7 @@ impl Mail {
     pub(super) fn check(&self, data_dir: &Path, wrong: &mut Mistakes) -> Option<MailOptions> {
         let by = match self.transport.as_str() {
             "off" => return None,
-            "smtp" if self.smtp_url.starts_with("smtp://") || self.smtp_url.starts_with("smtps://") => {
+            "smtp" if SmtpTransport::from_url(&self.smtp_url).is_ok() => {
                 Some(By::Smtp(self.smtp_url.clone()))
             }
             "smtp" => {
