@@ -29,7 +29,7 @@ async fn token(world: &World, client: &Client) -> Result<String> {
 }
 
 /// An organization `Acme` with `ada`, and an application of hers; with her id.
-async fn shop(world: &World) -> Result<(Client, String)> {
+fn shop(world: &World) -> Result<(Client, String)> {
     run(world, "org create Acme")?;
     let ada = run(world, "user create --username ada --email ada@example.test --no-password")?;
     run(world, "org member add Acme ada")?;
@@ -46,7 +46,7 @@ async fn shop(world: &World) -> Result<(Client, String)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_application_acts_for_its_owner_and_stops_with_its_organization(#[case] backend: Backend) -> Result<()> {
     let Some(world) = world(backend).await? else { return Ok(()) };
-    let (app, ada) = shop(&world).await?;
+    let (app, ada) = shop(&world)?;
     let first = token(&world, &app).await?;
     let told = world.check(&first).await?;
     assert_eq!((told.active, &told.sub), (true, &ada), "the introspector names the owner");
@@ -130,7 +130,7 @@ enabled = false
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_become_what_a_file_says_once(#[case] backend: Backend) -> Result<()> {
     let Some(world) = world(backend).await? else { return Ok(()) };
-    shop(&world).await?;
+    shop(&world)?;
     std::fs::write(world.pair.folder().join("billing.secret"), "brought along\n")?;
     let both = pairs(&[("create", "billing"), ("create", "spa")]);
     assert_eq!(steps(&apply(&world, FILE, &["--dry-run"])?)?, both);
@@ -201,7 +201,7 @@ async fn an_owner_is_mailed_once_and_never_the_secret() -> Result<()> {
     let Some(world) = world_with(Backend::Sqlite, Options { issuer, ..Options::default() }).await? else {
         return Ok(());
     };
-    let (app, _) = shop(&world).await?;
+    let (app, _) = shop(&world)?;
     run(&world, "client update app --description changed")?;
     create_client(&world.pair, "nobodys", &["--grant", "client_credentials"])?;
     let mails = || -> Result<Vec<String>> {
