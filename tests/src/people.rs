@@ -176,7 +176,12 @@ impl People {
 
     /// Allows what is asked; where the browser goes.
     pub async fn decide(&self, id: &str, user: User) -> Result<String, Status> {
-        let request = DecideAuthorizationRequest { authorization_id: id.to_owned(), user: Some(user), allow: true };
+        let request = DecideAuthorizationRequest {
+            authorization_id: id.to_owned(),
+            user: Some(user),
+            allow: true,
+            ..DecideAuthorizationRequest::default()
+        };
         let internal = |error: anyhow::Error| Status::internal(error.to_string());
         let request = as_bearer(&self.front, request).map_err(internal)?;
         let mut service = self.authorizations().await.map_err(internal)?;
