@@ -198,10 +198,7 @@ async fn check(
     let (logins, asked) = (cx.logins.clone(), attempt.clone());
     let admit = move || logins.admit(&asked).is_ok();
     let (logins, counted) = (cx.logins.clone(), attempt.clone());
-    let count = move |matched| match matched {
-        true => logins.succeeded(&counted),
-        false => logins.failed(&counted),
-    };
+    let count = move |matched| if matched { logins.succeeded(&counted) } else { logins.failed(&counted) };
     cx.user_passwords.verify_password(stored, &presented.password, admit, count).await
 }
 
