@@ -29,6 +29,8 @@ pub struct Config {
     pub database: Database,
     /// `[secrets]`.
     pub secrets: Secrets,
+    /// `[keys]`.
+    pub keys: Keys,
     /// `[tokens]`.
     pub tokens: Tokens,
     /// `[sessions]`.
@@ -51,6 +53,29 @@ pub struct Config {
     pub mail: Mail,
     /// `[log]`.
     pub log: Log,
+}
+
+/// `[keys]`: where the key that signs comes from.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Keys {
+    /// Who makes it.
+    pub source: KeySource,
+    /// For `files`: the private half, PKCS #8 or PKCS #1 in PEM, mode 0600.
+    pub private_key: PathBuf,
+    /// For `files`: the public half, SPKI in PEM.
+    pub public_key: PathBuf,
+}
+
+/// Who makes the key that signs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeySource {
+    /// The issuer, which keeps it sealed in the database.
+    #[default]
+    Generated,
+    /// The operator, in two files. While one of them is missing, no token is issued.
+    Files,
 }
 
 /// `[database]`. Its `Debug` shows no password.
@@ -197,6 +222,7 @@ impl Default for Config {
             listen: Listen::default(),
             database: Database::default(),
             secrets: Secrets::default(),
+            keys: Keys::default(),
             tokens: Tokens::default(),
             sessions: Sessions::default(),
             cors: Cors::default(),

@@ -13,6 +13,9 @@ use crate::context::Context;
 /// their clocks run behind ours as often as ahead.
 const BACKDATE: Duration = Duration::from_secs(3);
 
+/// What everybody is told while the keys are missing that the operator wants to give (seed 004).
+pub const NO_KEY: &str = "OAuth authorization is not available as encryption keys configuration was not complete. Please contact your administrator.";
+
 /// What a grant decided.
 pub struct Grant<'a> {
     /// The client the token is issued to.
@@ -75,7 +78,7 @@ impl Failure for MintError {
 
     fn advice(&self) -> &'static str {
         match self {
-            Self::NoKey => "The server has no signing key. Please contact its administrator.",
+            Self::NoKey => NO_KEY,
             Self::Signing(_) => "The server failed. Its log says more.",
         }
     }

@@ -39,7 +39,7 @@ use crate::log::Publication;
 use crate::mail::{MailError, Mailer};
 use crate::operations;
 use crate::operations::setup::fixtures::FixtureError;
-use crate::operations::setup::{Setup, SetupError};
+use crate::operations::setup::{Setup, SetupError, Wanted};
 use crate::passwords::{PasswordError, Passwords};
 use crate::telemetry::Telemetry;
 use crate::throttle::{FailureThrottle, LoginThrottle};
@@ -176,7 +176,11 @@ pub async fn start(config: Config, deps: Deps, options: StartOptions) -> Result<
     let (checked, store, kek) = open(&config, &deps).await?;
     let setup = Setup { store: &store, clock: &*deps.clock, random: &*deps.random };
     setup.begin().await?;
-    let keys = setup.signing_keys(&kek, checked.signing_alg).await?;
+    let keys = match Wanted::read(checked.key_files.as_ref(), checked.signing_alg)? {
+        Some(wanted) => Some(setup.signing_keys(&kek, wanted).await?),
+        None => None,
+    };
+    let (signer, next) = keys.map_or((None, None), |keys| (Some(keys.signer), keys.next));
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
     let or = |configured, default| if configured == 0 { default } else { configured };
     let passwords = Passwords::new("secrets", or(config.limits.password_checks, cores), &*deps.random)?;
@@ -204,7 +208,7 @@ pub async fn start(config: Config, deps: Deps, options: StartOptions) -> Result<
     let cx = Context::new(Parts {
         checker: Checker::new(replica.clone(), checked.issuer_url.clone(), checking, Arc::clone(&deps.clock)),
         policy: policy(&config, &checked),
-        signer: ArcSwapOption::from_pointee(keys.signer),
+        signer: ArcSwapOption::from_pointee(signer),
         remembered: RememberedSecrets::new(&*deps.random),
         throttle: FailureThrottle::new(Arc::clone(&deps.clock)),
         requests: FailureThrottle::of_requests(Arc::clone(&deps.clock)),
@@ -223,7 +227,7 @@ pub async fn start(config: Config, deps: Deps, options: StartOptions) -> Result<
         mailer,
     });
 
-    if let Some(next) = keys.next {
+    if let Some(next) = next {
         tokio::spawn(promote(cx.clone(), next, background.clone()));
     }
     let housekeeping = operations::housekeeping::Housekeeping::new(cx.clone(), config.cleanup.clone());

@@ -9,9 +9,11 @@
 //! - [`jws`]: compact signed tokens (RFC 7515), written and strictly read.
 //! - [`sealed`]: AES-256-GCM under a key-encryption key from a file.
 //! - [`mac`]: keyed hashes, under keys derived from that key.
+//! - [`files`]: a key pair of the operator's own, in two PEM files.
 //! - [`json`]: JSON objects in which no member stands twice.
 
 mod certificate;
+pub mod files;
 pub mod json;
 pub mod jws;
 pub mod mac;
@@ -19,6 +21,7 @@ pub mod public;
 pub mod sealed;
 pub mod signing;
 
+pub use files::{KeyFileError, KeyFiles};
 pub use mac::MacKey;
 pub use public::{PublicKey, jwks};
 pub use sealed::{Kek, KekError, SealError};

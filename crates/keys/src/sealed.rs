@@ -112,7 +112,9 @@ impl Kek {
         let file = File::open(path).map_err(io)?;
         // Of the file that was opened, not of the path: nobody can exchange it in between.
         let metadata = file.metadata().map_err(io)?;
-        refuse_exposed(path, &metadata)?;
+        if let Some(mode) = exposed(&metadata) {
+            return Err(KekError::Exposed { path: path.to_owned(), mode });
+        }
         let malformed = || KekError::Malformed { path: path.to_owned() };
         if !metadata.is_file() || metadata.len() > MAX_FILE_LEN {
             return Err(malformed());
@@ -221,17 +223,17 @@ fn sync_folder(_: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// The mode of a file that others than its owner may use.
 #[cfg(unix)]
-fn refuse_exposed(path: &Path, metadata: &std::fs::Metadata) -> Result<(), KekError> {
+pub(crate) fn exposed(metadata: &std::fs::Metadata) -> Option<u32> {
     use std::os::unix::fs::PermissionsExt as _;
     let mode = metadata.permissions().mode() & 0o7777;
-    let others = mode & 0o077;
-    if others == 0 { Ok(()) } else { Err(KekError::Exposed { path: path.to_owned(), mode }) }
+    (mode & 0o077 != 0).then_some(mode)
 }
 
 #[cfg(not(unix))]
-fn refuse_exposed(_: &Path, _: &std::fs::Metadata) -> Result<(), KekError> {
-    Ok(())
+pub(crate) fn exposed(_: &std::fs::Metadata) -> Option<u32> {
+    None
 }
 
 #[cfg(test)]

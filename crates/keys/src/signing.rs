@@ -72,6 +72,12 @@ impl SigningKey {
         Self::new(pair.map_err(|_| KeyError::Rejected(algorithm))?)
     }
 
+    /// Reads an RSA private key in PKCS #1 (RFC 8017 appendix A.1.2), DER.
+    pub fn from_pkcs1(der: &[u8]) -> Result<Self, KeyError> {
+        let pair = RsaKeyPair::from_der(der).map_err(|_| KeyError::Rejected(Algorithm::Rs256))?;
+        Self::new(Pair::Rsa(pair))
+    }
+
     /// Opens a key that [`SigningKey::seal`] sealed, and makes sure that it is the one meant.
     pub fn unseal(algorithm: Algorithm, key: &KeyId, kek: &Kek, sealed: &[u8]) -> Result<Self, KeyError> {
         let der = kek.open(key.as_str().as_bytes(), sealed)?;
@@ -118,10 +124,22 @@ impl SigningKey {
         self.public.to_jwk_with(certificate.map(|der| STANDARD.encode(der)))
     }
 
+    /// The half that is published, as SPKI (RFC 5280 section 4.1), DER.
+    pub(crate) fn spki(&self) -> Option<Vec<u8>> {
+        let der: PublicKeyX509Der<'_> = match &self.pair {
+            Pair::Rsa(pair) => pair.public_key().as_der(),
+            Pair::P256(pair) => pair.public_key().as_der(),
+            Pair::Ed25519(pair) => pair.public_key().as_der(),
+        }
+        .ok()?;
+        Some(der.as_ref().to_vec())
+    }
+
     fn certificate(&self) -> Option<Vec<u8>> {
-        let Pair::Rsa(pair) = &self.pair else { return None };
-        let public: PublicKeyX509Der<'_> = pair.public_key().as_der().ok()?;
-        let unsigned = certificate::unsigned(self.key_id(), public.as_ref());
+        if self.algorithm() != Algorithm::Rs256 {
+            return None;
+        }
+        let unsigned = certificate::unsigned(self.key_id(), &self.spki()?);
         let signature = self.sign(&unsigned).ok()?;
         Some(certificate::signed(&unsigned, &signature))
     }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use clap::Args;
 use serde::Serialize;
-use tessera_issuer::operations::setup::Setup;
 use tessera_issuer::operations::setup::administrator::{ADMINISTRATOR, CredentialError, INTROSPECTOR};
+use tessera_issuer::operations::setup::{Setup, Wanted};
 use tessera_issuer::{Deps, server};
 use tessera_kit::random::SystemRandom;
 use tessera_types::PresentedSecret;
@@ -82,7 +82,10 @@ impl Init {
         let setup = Setup { store: &store, clock: &*deps.clock, random: &*deps.random };
         let made = async {
             setup.begin().await.map_err(|e| failed(&e))?;
-            setup.signing_keys(&kek, checked.signing_alg).await.map_err(|e| failed(&e))?;
+            let wanted = Wanted::read(checked.key_files.as_ref(), checked.signing_alg).map_err(|e| failed(&e))?;
+            if let Some(wanted) = wanted {
+                setup.signing_keys(&kek, wanted).await.map_err(|e| failed(&e))?;
+            }
             self.credentials(&setup, &config, &checked).await
         }
         .await;

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use tessera_keys::KeyFiles;
 use tessera_kit::config::{ConfigError, ConfigErrors};
 use tessera_types::{Algorithm, Audience};
 
-use super::Config;
+use super::{Config, KeySource, Keys};
 use crate::mail::MailOptions;
 
 /// What the configuration says, checked. It holds the database's password, and so has no `Debug`.
@@ -27,6 +28,8 @@ pub struct Checked {
     pub trusted_proxies: Vec<IpNet>,
     /// See [`Tokens::signing_alg`].
     pub signing_alg: Algorithm,
+    /// See [`Keys`](super::Keys): where the operator's own key is; none where the issuer makes one.
+    pub key_files: Option<KeyFiles>,
     /// See [`Mail`](super::Mail); none where it is off.
     pub mail: Option<MailOptions>,
     /// See [`Database::url`].
@@ -64,6 +67,10 @@ impl Config {
         );
         let networks: Option<Vec<IpNet>> = self.proxy.trusted_cidrs.iter().map(|text| network(text)).collect();
         wrong.unless(networks.is_some(), "proxy.trusted_cidrs", "networks such as 10.0.0.0/8, or addresses");
+        let nowhere = |path: &PathBuf| path.as_os_str().is_empty();
+        let missing =
+            self.keys.source == KeySource::Files && (nowhere(&self.keys.private_key) || nowhere(&self.keys.public_key));
+        wrong.unless(!missing, "keys.private_key", "a path, and public_key another, where source is files");
         let mail = self.mail.check(&self.data_dir, &mut wrong);
         let signing_alg: Option<Algorithm> = self.tokens.signing_alg.parse().ok();
         wrong.unless(signing_alg.is_some(), "tokens.signing_alg", "RS256, ES256 or EdDSA");
@@ -82,6 +89,7 @@ impl Config {
                     default_audience: default,
                     mail,
                     trusted_proxies: networks,
+                    key_files: self.key_files(),
                     signing_alg,
                     database_url: self.database_url(),
                     make_kek: self.secrets.kek_file.as_os_str().is_empty(),
@@ -142,6 +150,11 @@ impl Config {
         } else {
             self.database.url.clone()
         }
+    }
+
+    fn key_files(&self) -> Option<KeyFiles> {
+        let Keys { source, private_key, public_key } = &self.keys;
+        (*source == KeySource::Files).then(|| KeyFiles { private: private_key.clone(), public: public_key.clone() })
     }
 
     fn kek_file(&self) -> PathBuf {

@@ -55,9 +55,7 @@ impl Mail {
     pub(super) fn check(&self, data_dir: &Path, wrong: &mut Mistakes) -> Option<MailOptions> {
         let by = match self.transport.as_str() {
             "off" => return None,
-            "smtp" if SmtpTransport::from_url(&self.smtp_url).is_ok() => {
-                Some(By::Smtp(self.smtp_url.clone()))
-            }
+            "smtp" if SmtpTransport::from_url(&self.smtp_url).is_ok() => Some(By::Smtp(self.smtp_url.clone())),
             "smtp" => {
                 wrong.unless(false, "mail.smtp_url", "a URL, for instance smtps://user:password@mail.example.com");
                 None

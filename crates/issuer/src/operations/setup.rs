@@ -6,7 +6,7 @@
 pub mod administrator;
 pub mod fixtures;
 
-use tessera_keys::{Kek, SigningKey};
+use tessera_keys::{Kek, KeyFileError, KeyFiles, SigningKey};
 use tessera_ledger::event::{Event, KeyFact};
 use tessera_store::{Database, ScopeRecord, SigningKeyRecord, StoreError, Transaction};
 use tessera_types::random;
@@ -21,6 +21,14 @@ pub struct Setup<'a> {
     pub clock: &'a dyn Clock,
     /// For keys, identifiers and secrets.
     pub random: &'a dyn Randomness,
+}
+
+/// Which key is to sign.
+pub enum Wanted {
+    /// One of this algorithm, made where there is none.
+    Algorithm(Algorithm),
+    /// This one, the operator's own.
+    Own(SigningKey),
 }
 
 /// The keys an issuer starts with.
@@ -48,6 +56,9 @@ pub enum SetupError {
         #[source]
         source: tessera_keys::KeyError,
     },
+    /// The operator's own key cannot be used.
+    #[error(transparent)]
+    KeyFiles(#[from] KeyFileError),
     /// A key could not be made.
     #[error("a signing key could not be made")]
     Key(#[from] tessera_keys::KeyError),
@@ -75,45 +86,54 @@ impl Setup<'_> {
         Ok(())
     }
 
-    /// The key that signs, and where it is of another algorithm than this one, the key that is to take its place. Where there is none
-    /// yet, one is made and signs at once: nobody has fetched keys before it.
+    /// The key that signs, and where another one is wanted, the key that is to take its place. Where there is none yet, the one that is
+    /// wanted signs at once: nobody has fetched keys before it.
     ///
     /// # Errors
     /// `Unseal` where the key-encryption key is not the one a key was sealed with.
-    pub async fn signing_keys(&self, kek: &Kek, algorithm: Algorithm) -> Result<SigningKeys, SetupError> {
+    pub async fn signing_keys(&self, kek: &Kek, wanted: Wanted) -> Result<SigningKeys, SetupError> {
         let mut tx = self.store.begin().await?;
         // `tessera init` and an issuer that start at once make one key.
         tx.exclusive().await?;
         let records = tx.keys().list().await?;
         let of = |state| records.iter().filter(move |record| record.state == state);
         let keys = match of(KeyState::Active).next() {
-            Some(active) if active.algorithm == algorithm => {
+            Some(active) if wanted.is(active) => {
                 SigningKeys { signer: reopened(&mut tx, kek, active).await?, next: None }
             }
             Some(active) => {
                 let signer = reopened(&mut tx, kek, active).await?;
-                let waiting = of(KeyState::Next).find(|record| record.algorithm == algorithm);
+                let waiting = of(KeyState::Next).find(|record| wanted.is(record));
                 let next = match waiting {
                     Some(record) => reopened(&mut tx, kek, record).await?,
-                    None => self.new_key(&mut tx, kek, algorithm, KeyState::Next).await?,
+                    None => self.publish(&mut tx, kek, wanted, KeyState::Next).await?,
                 };
                 SigningKeys { signer, next: Some(next) }
             }
-            None => SigningKeys { signer: self.new_key(&mut tx, kek, algorithm, KeyState::Active).await?, next: None },
+            None => SigningKeys { signer: self.publish(&mut tx, kek, wanted, KeyState::Active).await?, next: None },
         };
         tx.commit().await?;
         Ok(keys)
     }
 
-    async fn new_key(
+    /// Keeps a key and tells everybody of it. One of the operator's own may have been here before.
+    async fn publish(
         &self,
         tx: &mut Transaction,
         kek: &Kek,
-        algorithm: Algorithm,
+        wanted: Wanted,
         state: KeyState,
     ) -> Result<SigningKey, SetupError> {
-        let key = SigningKey::generate(algorithm)?;
-        let id = key.key_id().clone();
+        let key = match wanted {
+            Wanted::Algorithm(algorithm) => SigningKey::generate(algorithm)?,
+            Wanted::Own(key) => key,
+        };
+        let (id, algorithm) = (key.key_id().clone(), key.algorithm());
+        if let Some(record) = tx.keys().find(&id).await? {
+            tx.keys().set_state(&id, record.state, state).await?;
+            tx.record(fact(&record, state));
+            return Ok(key);
+        }
         let sealed_private = key.seal(kek, self.random)?;
         let record = SigningKeyRecord {
             key: id,
@@ -125,8 +145,30 @@ impl Setup<'_> {
         };
         tx.keys().insert(&record).await?;
         tx.record(fact(&record, state));
-        tracing::info!(key_id = %record.key, %algorithm, %state, "signing key made");
+        tracing::info!(key_id = %record.key, %algorithm, %state, "signing key published");
         Ok(key)
+    }
+}
+
+impl Wanted {
+    /// What an operator wants: their own key, or one that is made. `None` where theirs is missing, which is told.
+    ///
+    /// # Errors
+    /// `KeyFiles` where their files hold no pair.
+    pub fn read(files: Option<&KeyFiles>, algorithm: Algorithm) -> Result<Option<Self>, SetupError> {
+        let Some(files) = files else { return Ok(Some(Self::Algorithm(algorithm))) };
+        let own = files.read(algorithm)?;
+        if own.is_none() {
+            tracing::warn!(private_key = %files.private.display(), public_key = %files.public.display(), "{}", crate::minting::NO_KEY);
+        }
+        Ok(own.map(Self::Own))
+    }
+
+    fn is(&self, record: &SigningKeyRecord) -> bool {
+        match self {
+            Self::Algorithm(algorithm) => record.algorithm == *algorithm,
+            Self::Own(key) => record.key == *key.key_id(),
+        }
     }
 }
 
