@@ -25,7 +25,7 @@ const BURST: u32 = 20;
 /// How long it takes until one failure is forgotten.
 const REFILL: Duration = Duration::from_secs(3);
 
-/// The most pairs that are counted; further ones share a bucket here, and push out others in [`login`].
+/// The most pairs that are counted; further ones share a bucket here, and push out others among the logins.
 const MOST: usize = 100_000;
 
 /// The bucket of all pairs beyond [`MOST`].

@@ -14,27 +14,27 @@ use crate::mail::MailOptions;
 /// What the configuration says, checked. It holds the database's password, and so has no `Debug`.
 #[derive(Clone)]
 pub struct Checked {
-    /// See [`Config::issuer_url`].
+    /// See [`Config::issuer_url`](super::Config::issuer_url).
     pub issuer_url: String,
     /// The issuer's URL as an audience.
     pub issuer_audience: Audience,
-    /// See [`Introspection::audience`].
+    /// See [`Introspection::audience`](super::Introspection::audience).
     pub introspection_audience: Audience,
-    /// See [`Introspection::endpoint`].
+    /// See [`Introspection::endpoint`](super::Introspection::endpoint).
     pub introspection_endpoint: Option<String>,
-    /// See [`Tokens::default_audience`].
+    /// See [`Tokens::default_audience`](super::Tokens::default_audience).
     pub default_audience: Audience,
-    /// See [`Proxy::trusted_cidrs`].
+    /// See [`Proxy::trusted_cidrs`](super::Proxy::trusted_cidrs).
     pub trusted_proxies: Vec<IpNet>,
-    /// See [`Tokens::signing_alg`].
+    /// See [`Tokens::signing_alg`](super::Tokens::signing_alg).
     pub signing_alg: Algorithm,
     /// See [`Keys`](super::Keys): where the operator's own key is; none where the issuer makes one.
     pub key_files: Option<KeyFiles>,
     /// See [`Mail`](super::Mail); none where it is off.
     pub mail: Option<MailOptions>,
-    /// See [`Database::url`].
+    /// See [`Database::url`](super::Database::url).
     pub database_url: String,
-    /// See [`Secrets::kek_file`].
+    /// See [`Secrets::kek_file`](super::Secrets::kek_file).
     pub kek_file: PathBuf,
     /// Whether the key-encryption key may be made where it is missing: only at its default place.
     pub make_kek: bool,

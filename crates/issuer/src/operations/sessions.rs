@@ -81,7 +81,7 @@ impl Failure for SessionError {
     }
 }
 
-/// Authenticates a user and begins a session. Where they have [`MOST`] already, the one not used for longest ends.
+/// Authenticates a user and begins a session. Where they have a hundred already, the one not used for longest ends.
 ///
 /// # Errors
 /// As [`user_auth::authenticate`].
