@@ -19,8 +19,8 @@ pub struct AccessClaims {
     /// `sub`: a user's id, or the client's own id where it acts for itself. Never empty here; the legacy profile writes the
     /// latter as an empty text, as shop systems do.
     pub subject: String,
-    /// `aud`: whom the token is meant for. Empty in the legacy profile, whose `aud` is the client's id and whose audiences are
-    /// the client's.
+    /// `aud`: whom the token is meant for. In the legacy profile, whose `aud` is the client's id, that is `resource`, one at most;
+    /// without it the token is meant for every audience of the client's.
     pub audience: Vec<Audience>,
     /// `client_id`: whom the token was issued to.
     pub client: ClientId,
@@ -108,6 +108,7 @@ impl AccessClaims {
             iss: &self.issuer,
             sub: if legacy { self.user().unwrap_or_default() } else { &self.subject },
             aud,
+            resource: if legacy { self.audience.first().map(Audience::as_str) } else { None },
             client_id: self.client.as_str(),
             scope: self.scopes.to_string(),
             scopes: legacy.then(|| self.scopes.iter().map(Scope::as_str).collect()),
@@ -157,6 +158,8 @@ struct WireClaims<'a> {
     iss: &'a str,
     sub: &'a str,
     aud: OneOrMany<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource: Option<&'a str>,
     client_id: &'a str,
     scope: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -242,7 +245,9 @@ impl Members {
             return Err(bad);
         }
         let subject = self.text("sub")?;
-        Ok((if subject.is_empty() { self.text("client_id")? } else { subject }, Vec::new(), scopes))
+        let resource = self.optional("resource")?.map(str::parse).transpose();
+        let audience = resource.map_err(|_| InvalidClaims::Claim("resource"))?.into_iter().collect();
+        Ok((if subject.is_empty() { self.text("client_id")? } else { subject }, audience, scopes))
     }
 }
 

@@ -80,12 +80,14 @@ fn other_watermarks(state: &State, verified: &Verified) -> u64 {
     state.everything().max(user).max(consent)
 }
 
-/// Whether the token is meant for the caller: by its `aud`, or by its client's audiences in the legacy profile, whose `aud` is
-/// the client's id.
+/// Whether the token is meant for the caller: by its `aud`, or in the legacy profile, whose `aud` is the client's id, by its
+/// `resource` where that is still one of the client's audiences; one without is meant for all of them.
 fn meets(rule: AudienceRule<'_>, claims: &AccessClaims, client: &ClientState) -> bool {
-    let audiences = match claims.profile {
-        ClaimsProfile::Rfc9068 => &claims.audience,
-        ClaimsProfile::Legacy => &client.audiences,
-    };
-    audiences.iter().any(|audience| rule.resources.contains(audience) && rule.only.is_none_or(|only| only == audience))
+    let legacy = claims.profile == ClaimsProfile::Legacy;
+    let audiences = if legacy && claims.audience.is_empty() { &client.audiences } else { &claims.audience };
+    audiences.iter().any(|audience| {
+        rule.resources.contains(audience)
+            && rule.only.is_none_or(|only| only == audience)
+            && (!legacy || client.audiences.contains(audience))
+    })
 }

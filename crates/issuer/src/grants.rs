@@ -18,7 +18,7 @@ use tessera_types::{Audience, ClaimsProfile, Failure, GrantType, PresentedSecret
 
 use crate::client_auth::{self, AuthenticatedClient, ClientAuthError, PresentedClient};
 use crate::context::{Context, Policy};
-use crate::minting::Minted;
+use crate::minting::{MintError, Minted};
 use crate::user_auth::PresentedUser;
 use authorization_code::Redemption;
 
@@ -197,6 +197,10 @@ pub async fn issue_under(cx: &Context, request: TokenRequest, terms: &Terms) -> 
 }
 
 async fn execute(cx: &Context, request: TokenRequest, terms: &Terms) -> Result<Minted, TokenError> {
+    // Before anybody is looked at: nothing that is wrong with them is why there is no token.
+    if cx.signer.load().is_none() {
+        return Err(MintError::NoKey.into());
+    }
     for _ in 0..LOOKS {
         let client = client_auth::authenticate(cx, &request.client).await?;
         if let Turn::Done(minted) = run(cx, &client, &request, terms).await? {
@@ -233,7 +237,7 @@ impl Asked<'_> {
     /// terms' and the client's, are there in any case, and come first.
     fn scopes_of(&self, client: &Client) -> Result<ScopeSet, TokenError> {
         let unasked = &self.terms.unasked;
-        let implicit = self.terms.implicit.union(&client.implicit_scopes);
+        let implicit = self.implicit(client);
         let own = |scope: &&Scope| !implicit.contains(scope.as_str());
         let asked: ScopeSet = self.scopes.iter().filter(own).cloned().collect();
         let granted = match unasked {
@@ -243,6 +247,11 @@ impl Asked<'_> {
             Unasked::Nothing => ScopeSet::empty(),
         };
         Ok(implicit.iter().chain(&granted).cloned().collect())
+    }
+
+    /// What a client gets in any case.
+    fn implicit(&self, client: &Client) -> ScopeSet {
+        self.terms.implicit.union(&client.implicit_scopes)
     }
 
     /// The audience asked for must be the client's; none asked for is its first (RFC 8707 section 2).

@@ -76,6 +76,18 @@ async fn backend_and_frontend_tokens_are_not_interchangeable() -> Result<()> {
             assert_eq!(answer.json()?["active"], expected, "{}", resource.id);
         }
     }
+    // One client of both is given tokens for either.
+    let both = ["--grant", "client_credentials", "--claims-profile", "legacy", "--audience", "backend", "frontend"];
+    let client = create_client(pair, "app-of-both-sides", &both)?;
+    for side in ["backend", "frontend"] {
+        let fields = [("grant_type", "client_credentials"), ("audience", side)];
+        let issued = post(ports.issuer_http, "/oauth2/token", Some(&client), &fields).await?.json()?;
+        let token = crate::answers::text(&issued, "access_token")?;
+        for (_, resource) in &sides {
+            let expected = resource.id == format!("{side}-api");
+            assert_eq!(check(ports.introspector_grpc, resource, &token).await?.active, expected, "{side}");
+        }
+    }
     Ok(())
 }
 

@@ -200,6 +200,8 @@ fn the_legacy_profile_wants_its_own_shape() {
         ("scopes", json!(["orders:read", "orders:write", "tessera.admin"])),
         ("scope", json!("tessera.admin")),
         ("client_id", json!("other-client")),
+        ("resource", json!(["demo-resource"])),
+        ("resource", json!("two words")),
     ] {
         assert!(with(legacy, name, Some(value.clone())).is_err(), "{name} {value}");
     }
@@ -242,11 +244,12 @@ fn any_claims() -> impl Strategy<Value = AccessClaims> {
                 profile,
                 issuer: "https://issuer.example/\"é\\".into(),
                 subject: if own { client.clone() } else { subject },
-                audience: if legacy {
-                    Vec::new()
-                } else {
-                    audience.iter().map(|text| text.parse().expect("valid")).collect()
-                },
+                // The legacy profile has one at most.
+                audience: audience
+                    .iter()
+                    .map(|text| text.parse().expect("valid"))
+                    .take(if legacy { audience.len() % 2 } else { audience.len() })
+                    .collect(),
                 client: client.parse().expect("valid"),
                 scopes: scopes.parse().expect("valid"),
                 issued: Timestamp(iat),

@@ -124,7 +124,7 @@ pub async fn execute(
     }
     let user = cx.store.users().find(record.user).await?.filter(|user| user.enabled);
     let user = user.ok_or(CodeError::Revoked)?;
-    let scopes = narrow_granted(&record.scopes, asked.scopes)?;
+    let scopes = narrow_granted(&record.scopes, asked.scopes, &asked.implicit(client))?;
     let audience = match (&record.audience, asked.audience) {
         // What was granted, and nothing else (RFC 8707 section 2.2).
         (Some(granted), Some(asked)) if granted != asked => return Err(TokenError::AudienceNotAllowed),

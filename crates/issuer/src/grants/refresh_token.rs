@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use tessera_ledger::event::Event;
-use tessera_store::{RefreshFamily, StoreError, Turn as Spent, User};
+use tessera_store::{LastAccess, RefreshFamily, StoreError, Turn as Spent, User};
 use tessera_types::{ErrorCode, Failure, GrantType, RefreshToken, ScopeSet, Timestamp};
 
 use super::users::{last_access, narrow_granted};
@@ -99,7 +99,7 @@ pub async fn execute(
         if asked.audience.is_some_and(|audience| *audience != family.audience) {
             return Err(TokenError::AudienceNotAllowed);
         }
-        let scopes = narrow_granted(&family.scopes, asked.scopes)?;
+        let scopes = narrow_granted(&family.scopes, asked.scopes, &asked.implicit(&authenticated.client))?;
         let owners = Owners { client: Some(&authenticated.client.id), user: user.id };
         if standing::overtaken(cx, authenticated.rev, owners) {
             return Ok(Turn::Again);
@@ -200,7 +200,10 @@ impl Refresh<'_> {
         let fresh = |spent: &&Spent| is_fresh(spent.at, now, cx.policy.refresh_reuse_grace);
         let before: Vec<Spent> = family.recent.iter().filter(fresh).copied().collect();
         let mut recent = before[before.len().saturating_sub(REMEMBERED_TURNS - 1)..].to_vec();
-        recent.push(Spent { generation: token.generation, at: now });
+        // Where there is no grace here, there is none for this token elsewhere.
+        if !self.asked.terms.grace.is_zero() {
+            recent.push(Spent { generation: token.generation, at: now });
+        }
         let next = RefreshFamily {
             generation: successor.generation,
             current: successor.hash(),
@@ -210,7 +213,9 @@ impl Refresh<'_> {
             last_access: Some(last_access(minted)),
             ..(*family).clone()
         };
-        let retired = family.last_access.filter(|_| self.asked.terms.retires_access);
+        // One that has expired, whatever the clocks say, needs no revocation, which everybody would wait for.
+        let lives = |access: &LastAccess| now < access.expires.plus(CLOCKS_DIFFER);
+        let retired = family.last_access.filter(lives).filter(|_| self.asked.terms.retires_access);
         if retired.is_some() {
             tx.exclusive().await?;
         }

@@ -133,11 +133,19 @@ fn without_reserved(scopes: &ScopeSet) -> ScopeSet {
     scopes.iter().filter(|scope| !scope.is_reserved()).cloned().collect()
 }
 
-/// A refresh or a code may give fewer scopes than were granted, never others (RFC 6749 section 6).
-pub(super) fn narrow_granted(granted: &ScopeSet, asked: &ScopeSet) -> Result<ScopeSet, TokenError> {
+/// A refresh or a code may give fewer scopes than were granted, never others (RFC 6749 section 6). What a client gets in any case
+/// stays, and comes first.
+pub(super) fn narrow_granted(
+    granted: &ScopeSet,
+    asked: &ScopeSet,
+    implicit: &ScopeSet,
+) -> Result<ScopeSet, TokenError> {
     match asked.first_outside(granted) {
         None if asked.is_empty() => Ok(granted.clone()),
-        None => Ok(asked.clone()),
+        None => {
+            let stays = granted.iter().filter(|scope| implicit.contains(scope.as_str()));
+            Ok(stays.chain(asked).cloned().collect())
+        }
         Some(outside) => Err(TokenError::ScopeNotAllowed(outside.clone())),
     }
 }
@@ -156,10 +164,12 @@ mod tests {
         #[test]
         fn narrowing_never_widens(granted in "([a-e]( [a-e]){0,4})?", asked in "([a-e]( [a-e]){0,4})?") {
             let (granted, asked) = (set(&granted), set(&asked));
-            match narrow_granted(&granted, &asked) {
+            let implicit = set("a");
+            match narrow_granted(&granted, &asked, &implicit) {
                 Ok(narrowed) => {
-                    prop_assert!(narrowed.is_subset(&granted));
-                    prop_assert!(asked.is_empty() || narrowed == asked);
+                    prop_assert!(narrowed.is_subset(&granted) && asked.is_subset(&narrowed));
+                    let besides = narrowed.iter().all(|scope| asked.is_empty() || asked.contains(scope.as_str()) || scope.as_str() == "a");
+                    prop_assert!(besides && (narrowed.contains("a") || !granted.contains("a")));
                 }
                 Err(_) => prop_assert!(!asked.is_subset(&granted)),
             }

@@ -28,9 +28,11 @@ pub async fn promote(cx: &Context, next: Arc<SigningKey>) -> Result<(), AdminErr
     cx.publication.confirm(published, cx.policy.confirm_within).await?;
     let mut tx = super::clients::begin(cx).await?;
     for record in tx.keys().list().await? {
+        let wanted = record.key == *next.key_id();
         let state = match record.state {
-            KeyState::Active => KeyState::Retiring,
-            KeyState::Next if record.key == *next.key_id() => KeyState::Active,
+            // Not where another issuer on this database was faster: then it is active already.
+            KeyState::Active if !wanted => KeyState::Retiring,
+            KeyState::Next if wanted => KeyState::Active,
             _ => continue,
         };
         tx.keys().set_state(&record.key, record.state, state).await?;

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use rstest::rstest;
 use serde_json::Value;
 use tessera_keys::{PublicKey, SigningKey};
-use tessera_types::{Algorithm, ErrorCode, Failure as _};
+use tessera_types::{Algorithm, ErrorCode, Failure as _, KeyState};
 
 use super::revocation::is_active;
 use super::{Backend, TestIssuer, token_request};
@@ -81,6 +81,8 @@ async fn an_operators_own_key_signs_once_it_is_there(#[case] backend: Backend) {
     let issuer = issuer.restart().await;
     let error = grants::issue(issuer.cx(), token_request("c", &secret)).await.err().expect("no key");
     assert_eq!((error.code(), error.reason()), (ErrorCode::TemporarilyUnavailable, "NO_SIGNING_KEY"));
+    let stranger = grants::issue(issuer.cx(), token_request("nobody", &secret)).await.err().expect("no key");
+    assert_eq!(stranger.reason(), "NO_SIGNING_KEY", "whoever asks");
     assert_eq!(
         error.advice(),
         "OAuth authorization is not available as encryption keys configuration was not complete. Please contact your administrator."
@@ -98,4 +100,9 @@ async fn an_operators_own_key_signs_once_it_is_there(#[case] backend: Backend) {
     let issuer = issuer.restart().await;
     let signer = issuer.cx().signer.load_full().expect("a key");
     assert_eq!(signer.key_id(), key.key_id(), "from the beginning");
+    // Another issuer on this database that was slower.
+    keys::promote(issuer.cx(), signer).await.expect("promoted");
+    let records = keys::list(issuer.cx()).await.expect("listed");
+    let active: Vec<_> = records.iter().filter(|record| record.state == KeyState::Active).collect();
+    assert!(matches!(active[..], [one] if one.key == *key.key_id()), "{active:?}");
 }

@@ -42,6 +42,11 @@ async fn where_a_refresh_retires_the_access_token_before_it_that_one_alone_is_de
     let fourth = people.refresh_under(&third, &terms).await.expect("refreshed");
     assert!(!is_active(&people.issuer, &third.access_token));
     assert!(is_active(&people.issuer, &fourth.access_token));
+    let fifth = people.refresh_under(&fourth, &terms).await.expect("refreshed");
+    // The RFC's endpoint has a grace, but not for what was spent where there is none.
+    assert_eq!(why(people.refresh(&refresh_of(&fourth)).await), RefreshError::Reused);
+    assert!(!is_active(&people.issuer, &fifth.access_token));
+    let fourth = people.by_password().await;
     let all = futures::future::join_all((0..16).map(|_| people.refresh_under(&fourth, &terms))).await;
     assert!(all.iter().filter(|result| result.is_ok()).count() <= 1, "there is no grace");
     assert!(!is_active(&people.issuer, &fourth.access_token));

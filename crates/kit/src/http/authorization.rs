@@ -114,6 +114,20 @@ impl Authorization {
     }
 }
 
+/// The user and the password of `Authorization: Basic` as they stand there (RFC 7617), for callers that know no form-encoding of them.
+/// `None` without such a header, or where it cannot be read.
+#[must_use]
+pub fn basic_as_written(headers: &HeaderMap) -> Option<(String, Zeroizing<String>)> {
+    let value = headers.get(header::AUTHORIZATION)?.as_bytes();
+    let (scheme, encoded) = value.split_at_checked(6)?;
+    if !scheme.eq_ignore_ascii_case(b"basic ") {
+        return None;
+    }
+    let pair = Zeroizing::new(STANDARD.decode(encoded.trim_ascii()).ok()?);
+    let (user, password) = std::str::from_utf8(&pair).ok()?.split_once(':')?;
+    Some((user.to_owned(), Zeroizing::new(password.to_owned())))
+}
+
 impl Credentials {
     /// Reads what follows `Basic `: strict base64, split at the first `:`, both halves form-decoded. So identifiers and secrets
     /// may hold any character, the colon as `%3A`.

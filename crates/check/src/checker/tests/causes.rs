@@ -285,6 +285,22 @@ fn a_legacy_token_is_meant_for_its_clients_audiences_as_they_are_now() {
 }
 
 #[test]
+fn a_legacy_token_for_one_audience_is_nothing_to_its_clients_others() {
+    let world = World::new();
+    let mut state = client_state(true);
+    state.audiences = vec![audience("demo-resource"), audience("other-resource")];
+    world.client_is(Some(state));
+    let one = vec![audience("demo-resource")];
+    let token = world.token(&AccessClaims { audience: one, ..world.persons_claims(ClaimsProfile::Legacy) });
+    let is_active = |at| matches!(world.answer_for(&token, at).expect("can tell").verdict, Verdict::Active(_));
+    assert!(is_active("demo-resource") && !is_active("other-resource"));
+    let mut state = client_state(true);
+    state.audiences = vec![audience("other-resource")];
+    world.client_is(Some(state));
+    assert!(!is_active("demo-resource") && !is_active("other-resource"), "taken from the client since");
+}
+
+#[test]
 fn an_active_answer_names_the_revision_it_is_from() {
     let world = World::new();
     let token = world.token(&world.claims());

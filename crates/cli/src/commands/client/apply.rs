@@ -63,14 +63,11 @@ impl Apply {
         }
         let mut views = Vec::with_capacity(plan.steps.len());
         for (number, step) in plan.steps.iter().enumerate() {
-            match carry_out(&admin, step).await {
-                Ok(view) => views.push(view),
+            if let Err(problem) = carry_out(&admin, step, &mut views).await {
                 // What was made is shown all the same: generated secrets are shown this once.
-                Err(problem) => {
-                    app.show(&views)?;
-                    let message = format!("{} of {} done, then: {}", number, plan.steps.len(), problem.message);
-                    return Err(Problem { message, ..problem });
-                }
+                app.show(&views)?;
+                let message = format!("{} of {} done, then: {}", number, plan.steps.len(), problem.message);
+                return Err(Problem { message, ..problem });
             }
         }
         app.say(&format!("Made {}.", plan.summary()));
@@ -94,12 +91,12 @@ async fn existing(admin: &Administrator) -> Result<Vec<wire::Client>, Problem> {
     }
 }
 
-async fn carry_out(admin: &Administrator, step: &Step) -> Result<StepView, Problem> {
+/// Does a step, and says so where there is something to show, even if it fails after that.
+async fn carry_out(admin: &Administrator, step: &Step, views: &mut Vec<StepView>) -> Result<(), Problem> {
     match step {
         Step::Delete(client) => {
             let message = wire::DeleteClientRequest { client_id: client.client_id.clone() };
             service(admin).delete_client(admin.request(message)).await?;
-            Ok(step.view())
         }
         Step::Update { after, fields, enable, .. } => {
             if !fields.is_empty() {
@@ -111,21 +108,26 @@ async fn carry_out(admin: &Administrator, step: &Step) -> Result<StepView, Probl
             if let Some(enable) = enable {
                 set_enabled(admin, &after.client_id, *enable).await?;
             }
-            Ok(step.view())
         }
-        Step::Create(checked) => create(admin, checked, step).await,
+        Step::Create(checked) => return create(admin, checked, step, views).await,
     }
+    views.push(step.view());
+    Ok(())
 }
 
-async fn create(admin: &Administrator, checked: &Checked, step: &Step) -> Result<StepView, Problem> {
+/// A secret that was made is shown whatever happens then: nobody can ask for it again.
+async fn create(
+    admin: &Administrator,
+    checked: &Checked,
+    step: &Step,
+    views: &mut Vec<StepView>,
+) -> Result<(), Problem> {
     let client_secret = checked.secret.as_ref().map(|secret| secret.expose().to_owned()).unwrap_or_default();
     let message = wire::CreateClientRequest { client: Some(checked.client.clone()), client_secret };
     let answer = service(admin).create_client(admin.request(message)).await?.into_inner();
     let made = present(answer.client)?;
-    if !checked.enabled {
-        set_enabled(admin, &made.client_id, false).await?;
-    }
-    Ok(StepView { client_secret: PresentedSecret::new(answer.client_secret), ..step.view() })
+    views.push(StepView { client_secret: PresentedSecret::new(answer.client_secret), ..step.view() });
+    if checked.enabled { Ok(()) } else { set_enabled(admin, &made.client_id, false).await }
 }
 
 async fn set_enabled(admin: &Administrator, client_id: &str, enabled: bool) -> Result<(), Problem> {

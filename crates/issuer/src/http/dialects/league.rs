@@ -7,17 +7,17 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use tessera_kit::http::Form;
 use tessera_kit::http::error::no_store;
-use tessera_types::{ClaimsProfile, ErrorCode, Failure as _, GrantType, Scope, ScopeSet};
+use tessera_kit::http::{Form, basic_as_written};
+use tessera_types::{ClaimsProfile, GrantType, PresentedSecret, Scope, ScopeSet};
+use zeroize::Zeroizing;
 
 use super::answer::{self, Told};
 use super::body;
-use crate::client_auth::PresentedClient;
+use crate::client_auth::{AuthMethod, PresentedClient};
 use crate::config::Dialect;
 use crate::context::Context;
 use crate::grants::{self, Terms, TokenError, TokenRequest, Unasked};
-use crate::http::client::{self, ClientError};
 use crate::http::{forwarded, token};
 
 /// In what a system differs from the others.
@@ -147,13 +147,20 @@ async fn answer(
     }
 }
 
+/// Identifier and secret, each from the body, or else from the header, where tools leave one behind: there it is Basic as written, and
+/// nothing where it is anything else.
 fn client(headers: &HeaderMap, form: &mut Form, from: Option<IpAddr>) -> Result<PresentedClient, Told> {
-    client::client(headers, form, from).map_err(|error| match error {
-        ClientError::Missing => Told::parameter("client_id"),
-        ClientError::Twice => Told::malformed(),
-        error if error.code() == ErrorCode::InvalidRequest => Told::malformed(),
-        _ => Told::client(),
-    })
+    let in_body = form.take("client_secret").map(Zeroizing::new);
+    let (user, password) = basic_as_written(headers).unzip();
+    let id = form.take("client_id").or(user).ok_or_else(|| Told::parameter("client_id"))?;
+    let password = password.filter(|password| !password.is_empty());
+    let method = match (&in_body, &password) {
+        (Some(_), _) => AuthMethod::Post,
+        (None, Some(_)) => AuthMethod::Basic,
+        (None, None) => AuthMethod::None,
+    };
+    let secret = in_body.or(password).and_then(|secret| PresentedSecret::new(secret.to_string()));
+    Ok(PresentedClient { id, secret, method, from })
 }
 
 /// `scope` or `scopes`, a text or a list, never both.
