@@ -8,7 +8,8 @@ use clap::{Args, Parser, Subcommand};
 use tessera_types::{ClaimsProfile, GrantType};
 
 use crate::commands::{
-    client, completion, context, db, dev, health, init, introspect, key, org, scope, token, try_pair, user, version,
+    client, completion, config, context, db, dev, health, init, introspect, key, org, scope, token, try_pair, user,
+    version,
 };
 use crate::output::Format;
 use crate::seconds;
@@ -104,6 +105,8 @@ pub enum Command {
     Introspect(introspect::Introspect),
     /// See whether both servers are ready.
     Health(health::Health),
+    /// Write, check and show the services' configuration.
+    Config(config::Config),
     /// Keep the servers you work with.
     Context(context::Context),
     /// Write a completion script.

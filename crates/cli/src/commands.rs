@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod completion;
+pub mod config;
 pub mod context;
 pub mod db;
 pub mod dev;
@@ -41,6 +42,7 @@ pub async fn run(command: Command, app: &mut App<'_>) -> Result<Exit, Problem> {
         Command::Token(command) => command.run(app).await,
         Command::Introspect(command) => command.run(app).await,
         Command::Health(command) => command.run(app).await,
+        Command::Config(command) => command.run(app),
         Command::Context(command) => command.run(app),
         Command::Completion(command) => command.run(app),
         Command::Version(command) => command.run(app),

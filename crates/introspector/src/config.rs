@@ -3,14 +3,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
-use tessera_kit::config::{ConfigError, ConfigErrors, Listen, Log, duration};
+use tessera_kit::config::{self, ConfigError, ConfigErrors, Listen, Loaded, Log, Sources, Span, duration};
 use tessera_kit::token_source::SecretSource;
 use tessera_ledger::message::{LONGEST_NAME, LONGEST_STALENESS};
 use tessera_types::{Audience, PresentedSecret};
 
 /// The whole configuration.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Config {
     /// The issuer's URL, byte for byte as in every token's `iss`.
     pub issuer_url: String,
@@ -28,7 +29,7 @@ pub struct Config {
 }
 
 /// `[sync]`: how to follow the issuer's log.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Sync {
     /// The issuer's gRPC address: `http://host:port`.
     #[serde(default = "issuer_grpc")]
@@ -42,14 +43,16 @@ pub struct Sync {
     pub client_secret: Option<String>,
     /// How long it goes on answering when it hears nothing of the issuer: 1 s to 60 s.
     #[serde(default = "max_staleness", with = "duration")]
+    #[schemars(with = "Span")]
     pub max_staleness: Duration,
     /// What the issuer's logs call this process; by default the host's name.
     #[serde(default = "host_name")]
+    #[schemars(extend("default" = "the host's name"))]
     pub name: String,
 }
 
 /// `[introspection]`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Introspection {
     /// The audience of the Bearer tokens that callers present; with the scope `introspect`.
@@ -60,9 +63,11 @@ pub struct Introspection {
     pub signature_percent: u8,
     /// How long a call without a deadline of its own waits for what a token, or its caller, depends on.
     #[serde(with = "duration")]
+    #[schemars(with = "Span")]
     pub wait: Duration,
     /// How long calls in flight may take to finish when the process stops.
     #[serde(with = "duration")]
+    #[schemars(with = "Span")]
     pub drain: Duration,
 }
 
@@ -84,6 +89,11 @@ impl Config {
     /// # Errors
     /// Every mistake, not only the first.
     pub fn checked(self) -> Result<Self, ConfigErrors> {
+        let errors = self.mistakes();
+        if errors.is_empty() { Ok(self) } else { Err(ConfigErrors(errors)) }
+    }
+
+    fn mistakes(&self) -> Vec<ConfigError> {
         let mut errors = Vec::new();
         let mut demand = |holds: bool, key: &str, message: &str| {
             if !holds {
@@ -105,8 +115,25 @@ impl Config {
         demand(answering.audience.parse::<Audience>().is_ok(), "introspection.audience", "must be an audience");
         demand((1..=100).contains(&answering.signature_percent), "introspection.signature_percent", "must be 1 to 100");
         demand(answering.cache_capacity > 0, "introspection.cache_capacity", "must be at least 1");
-        if errors.is_empty() { Ok(self) } else { Err(ConfigErrors(errors)) }
+        errors
     }
+}
+
+/// Reads the configuration from a file, where one is named, and the environment.
+///
+/// # Errors
+/// Every mistake in it.
+pub fn load(file: Option<PathBuf>) -> Result<Config, ConfigErrors> {
+    load_with_origins(file).map(|loaded| loaded.value)
+}
+
+/// The same, and where each value came from.
+///
+/// # Errors
+/// Every mistake in it.
+pub fn load_with_origins(file: Option<PathBuf>) -> Result<Loaded<Config>, ConfigErrors> {
+    let sources = file.into_iter().fold(Sources::new().environment(), Sources::file);
+    config::load_checked(&sources, Config::mistakes)
 }
 
 /// Never shows the secret.

@@ -4,9 +4,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use tessera_introspector::{Config, Deps, start};
-use tessera_kit::config::{self, Sources};
-use tessera_kit::{logs, serve};
+use tessera_introspector::{Config, Deps, config, start};
+use tessera_kit::config::EXIT_CODE;
+use tessera_kit::config::reload::{Hangups, Reloads};
+use tessera_kit::logs::{self, Logs};
+use tessera_kit::serve;
 use tessera_types::error::chain;
 
 /// Requests are short and many: this allocator serves them a tenth faster than the system's.
@@ -24,15 +26,15 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let sources = arguments.config.into_iter().fold(Sources::new().environment(), Sources::file);
-    let config: Config = match config::load(&sources).and_then(Config::checked) {
+    let config = match config::load(arguments.config.clone()) {
         Ok(config) => config,
-        Err(errors) => return complain(&errors, config::EXIT_CODE),
+        Err(errors) => return complain(&errors, EXIT_CODE),
     };
-    if let Err(error) = logs::init(config.log.format, &config.log.level) {
-        return complain(&error, config::EXIT_CODE);
-    }
-    match run(config) {
+    let logs = match logs::init(config.log.format, &config.log.level) {
+        Ok(logs) => logs,
+        Err(error) => return complain(&error, EXIT_CODE),
+    };
+    match run(config, arguments.config, &logs) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error = chain(&*error), "the introspector cannot run");
@@ -42,13 +44,26 @@ fn main() -> ExitCode {
 }
 
 #[tokio::main]
-async fn run(config: Config) -> anyhow::Result<()> {
-    let running = start(config, Deps::system()).await?;
+async fn run(config: Config, file: Option<PathBuf>, logs: &Logs) -> anyhow::Result<()> {
+    let mut hangups = Hangups::listen()?;
+    let running = start(config.clone(), Deps::system()).await?;
     tracing::info!(http = %running.http_addr, grpc = %running.grpc_addr, ops = %running.ops_addr, "the introspector listens");
-    serve::terminated().await?;
-    tracing::info!("stopping");
-    running.shutdown().await;
-    Ok(())
+    let reloads = Reloads::new(running.metrics());
+    let mut stopped = std::pin::pin!(serve::terminated());
+    loop {
+        tokio::select! {
+            stopped = &mut stopped => {
+                stopped?;
+                tracing::info!("stopping");
+                running.shutdown().await;
+                return Ok(());
+            }
+            () = hangups.next() => {
+                let level = |new: &Config| logs.set_level(&new.log.level);
+                reloads.reload(&config, || config::load(file.clone()), level, &["log.level"]);
+            }
+        }
+    }
 }
 
 #[allow(clippy::print_stderr, reason = "there are no logs before the configuration is read")]

@@ -78,6 +78,7 @@ pub struct Running {
     /// Where `/readyz`, `/metrics` and their like are served.
     pub ops_addr: SocketAddr,
     health: Health,
+    metrics: Metrics,
     servers: Servers,
     feed: Background,
     watching: Background,
@@ -120,13 +121,14 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
     let all = [
         grpc.serve_grpc(routes, &options).map_err(internal)?,
         http.serve_http(crate::http::routes(parts.introspection), &options).map_err(internal)?,
-        ops.serve_http(ops::router(health.clone(), metrics), &options).map_err(internal)?,
+        ops.serve_http(ops::router(health.clone(), metrics.clone()), &options).map_err(internal)?,
     ];
     Ok(Running {
         grpc_addr: all[0].addr(),
         http_addr: all[1].addr(),
         ops_addr: all[2].addr(),
         health,
+        metrics,
         servers: Servers { stop: options.stop, all },
         feed,
         watching,
@@ -135,6 +137,12 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
 }
 
 impl Running {
+    /// Its metrics.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
     /// Resolves once it is synchronized with the issuer and may be asked.
     pub async fn wait_ready(&self) {
         self.health.wait_ready().await;

@@ -11,17 +11,19 @@ pub use mail::Mail;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tessera_kit::config::{ConfigErrors, Listen, Log, Sources};
+use tessera_kit::config::{ConfigErrors, Listen, Loaded, Log, Sources};
 use tessera_types::Algorithm;
 
 /// The whole.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Config {
     /// The issuer's URL: every token's `iss`, and where the metadata is found below. Fixed once tokens are out.
     pub issuer_url: String,
     /// Where the database and the key-encryption key are, unless their own keys say otherwise.
+    #[schemars(extend("default" = "$XDG_DATA_HOME/tessera"))]
     pub data_dir: PathBuf,
     /// `[listen]`.
     pub listen: Listen<6400, 6401, 6409>,
@@ -56,7 +58,7 @@ pub struct Config {
 }
 
 /// `[keys]`: where the key that signs comes from.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Keys {
     /// Who makes it.
@@ -68,7 +70,7 @@ pub struct Keys {
 }
 
 /// Who makes the key that signs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum KeySource {
     /// The issuer, which keeps it sealed in the database.
@@ -79,7 +81,7 @@ pub enum KeySource {
 }
 
 /// `[database]`. Its `Debug` shows no password.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Database {
     /// `sqlite://PATH?mode=rwc` or `postgres://…`; empty means `tessera.db` in `data_dir`.
@@ -96,7 +98,7 @@ impl std::fmt::Debug for Database {
 }
 
 /// `[secrets]`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Secrets {
     /// The key-encryption key: a file with 32 random bytes in base64, mode 0600. Empty means `kek` in `data_dir`, made at the first
@@ -105,11 +107,12 @@ pub struct Secrets {
 }
 
 /// `[tokens]`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Tokens {
     /// How long access tokens live where the client says nothing: 1 s to 24 h.
     #[serde(with = "tessera_kit::config::duration")]
+    #[schemars(with = "tessera_kit::config::Span")]
     pub access_ttl: Duration,
     /// `RS256`, `ES256` or `EdDSA`. Another than before makes a new key; tokens under the old one stay good.
     pub signing_alg: String,
@@ -117,16 +120,20 @@ pub struct Tokens {
     pub default_audience: String,
     /// How long an authorization code may be redeemed: 1 s to 60 s.
     #[serde(with = "tessera_kit::config::duration")]
+    #[schemars(with = "tessera_kit::config::Span")]
     pub code_ttl: Duration,
     /// How long a refresh token lives that is not used: 1 m to 400 days.
     #[serde(with = "tessera_kit::config::duration")]
+    #[schemars(with = "tessera_kit::config::Span")]
     pub refresh_ttl: Duration,
     /// How long a grant can be refreshed, however often it is: `refresh_ttl` to 10 years.
     #[serde(with = "tessera_kit::config::duration")]
+    #[schemars(with = "tessera_kit::config::Span")]
     pub refresh_absolute_ttl: Duration,
     /// How long a spent refresh token still gets the one that followed it, for clients that lost the answer: 0 s to 60 s. Later it
     /// ends its grant.
     #[serde(with = "tessera_kit::config::duration")]
+    #[schemars(with = "tessera_kit::config::Span")]
     pub refresh_reuse_grace: Duration,
     /// Whether the password grant (RFC 6749 section 4.3) is on, for the clients that were given it. RFC 9700 advises against it.
     pub password_grant: bool,
@@ -135,14 +142,16 @@ pub struct Tokens {
 }
 
 /// `[sessions]`: of people, at the issuer's own pages.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Sessions {
     /// How long a session lives that is not used: 1 m to 400 days.
     #[serde(with = "tessera_kit::config::duration")]
+    #[schemars(with = "tessera_kit::config::Span")]
     pub ttl: Duration,
     /// How long a session lives, however often it is used: `ttl` to 400 days.
     #[serde(with = "tessera_kit::config::duration")]
+    #[schemars(with = "tessera_kit::config::Span")]
     pub absolute_ttl: Duration,
     /// Whether consent is remembered for public clients whose redirect URI is not of the scheme https, too: any program on the user's
     /// machine can call itself such a client (RFC 8252 section 8.6).
@@ -150,7 +159,7 @@ pub struct Sessions {
 }
 
 /// `[introspection]`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Introspection {
     /// The audience of tokens with which resource servers call introspection. The introspectors' must be the same.
@@ -160,7 +169,7 @@ pub struct Introspection {
 }
 
 /// `[proxy]`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Proxy {
     /// The networks of the proxies in front, for instance `10.0.0.0/8`: what they say in `X-Forwarded-For` and `X-Forwarded-Proto` is
@@ -169,7 +178,7 @@ pub struct Proxy {
 }
 
 /// `[cors]`: which sites' scripts may call the endpoints that clients use (the Fetch standard). None by default.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Cors {
     /// Origins, each as a browser sends it: `https://app.example.com`, with a port where it is not the scheme's own.
@@ -177,21 +186,23 @@ pub struct Cors {
 }
 
 /// `[sync]`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Sync {
     /// How long a revocation waits for introspectors before it is reported as unconfirmed. Longer than their `max_staleness`, a
     /// quarter more and a second, or every crash of an introspector shows as one.
     #[serde(with = "tessera_kit::config::duration")]
+    #[schemars(with = "tessera_kit::config::Span")]
     pub confirm_within: Duration,
 }
 
 /// `[cleanup]`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Cleanup {
     /// How often what is over is deleted: 1 s to 1 h.
     #[serde(with = "tessera_kit::config::duration")]
+    #[schemars(with = "tessera_kit::config::Span")]
     pub interval: Duration,
     /// How many rows one transaction deletes at most: 1 to 10000.
     pub batch: u64,
@@ -200,7 +211,7 @@ pub struct Cleanup {
 }
 
 /// `[limits]`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Limits {
     /// How many slow hashes of clients' secrets run at once: at most 1024; 0 means one for each core.
@@ -289,17 +300,18 @@ impl Default for Cleanup {
 /// # Errors
 /// Every mistake in it.
 pub fn load(file: Option<PathBuf>) -> Result<Config, ConfigErrors> {
-    let sources = match file {
-        Some(file) => Sources::new().file(file),
-        None => Sources::new(),
-    };
-    let mut config: Config = tessera_kit::config::load(&sources.environment())?;
-    // Not a key of the introspector's too, and so not one of `load`'s.
-    if let Some(folder) = std::env::var_os("TESSERA_DATA_DIR").filter(|folder| !folder.is_empty()) {
-        config.data_dir = folder.into();
-    }
-    config.check()?;
-    Ok(config)
+    load_with_origins(file).map(|loaded| loaded.value)
+}
+
+/// The same, and where each value came from.
+///
+/// # Errors
+/// Every mistake in it.
+pub fn load_with_origins(file: Option<PathBuf>) -> Result<Loaded<Config>, ConfigErrors> {
+    let sources = file.into_iter().fold(Sources::new(), Sources::file).with_data_dir().environment();
+    tessera_kit::config::load_checked(&sources, |config: &Config| {
+        config.check().err().map(|ConfigErrors(errors)| errors).unwrap_or_default()
+    })
 }
 
 /// `$XDG_DATA_HOME/tessera`, or where that is by default.

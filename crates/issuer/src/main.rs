@@ -7,8 +7,10 @@ use std::sync::Arc;
 use clap::Parser;
 use tessera_issuer::{Deps, StartError, StartOptions, config};
 use tessera_kit::clock::SystemClock;
+use tessera_kit::config::reload::{Hangups, Reloads};
+use tessera_kit::logs::{self, Logs};
 use tessera_kit::random::SystemRandom;
-use tessera_kit::{logs, serve};
+use tessera_kit::serve;
 use tessera_types::error::chain;
 
 #[global_allocator]
@@ -30,26 +32,40 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let config = match config::load(arguments.config) {
+    let config = match config::load(arguments.config.clone()) {
         Ok(config) => config,
         Err(errors) => return fail(&errors, tessera_kit::config::EXIT_CODE),
     };
-    if let Err(error) = logs::init(config.log.format, &config.log.level) {
-        return fail(&error, tessera_kit::config::EXIT_CODE);
-    }
-    match run(config).await {
+    let logs = match logs::init(config.log.format, &config.log.level) {
+        Ok(logs) => logs,
+        Err(error) => return fail(&error, tessera_kit::config::EXIT_CODE),
+    };
+    match run(config, arguments.config, &logs).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error @ StartError::Config(_)) => fail(&error, tessera_kit::config::EXIT_CODE),
         Err(error) => fail(&error, 1),
     }
 }
 
-async fn run(config: config::Config) -> Result<(), StartError> {
+async fn run(config: config::Config, file: Option<PathBuf>, logs: &Logs) -> Result<(), StartError> {
+    let mut hangups = Hangups::listen()?;
     let deps = Deps { clock: Arc::new(SystemClock), random: Arc::new(SystemRandom) };
-    let running = tessera_issuer::start(config, deps, StartOptions::default()).await?;
-    serve::terminated().await?;
-    running.shutdown().await;
-    Ok(())
+    let running = tessera_issuer::start(config.clone(), deps, StartOptions::default()).await?;
+    let reloads = Reloads::new(running.metrics());
+    let mut stopped = std::pin::pin!(serve::terminated());
+    loop {
+        tokio::select! {
+            stopped = &mut stopped => {
+                stopped?;
+                running.shutdown().await;
+                return Ok(());
+            }
+            () = hangups.next() => {
+                let level = |new: &config::Config| logs.set_level(&new.log.level);
+                reloads.reload(&config, || config::load(file.clone()), level, &["log.level"]);
+            }
+        }
+    }
 }
 
 #[allow(clippy::print_stderr, reason = "there may be no log yet")]

@@ -136,6 +136,7 @@ pub struct Running {
     grpc: Serving,
     ops: Serving,
     health: Health,
+    metrics: Metrics,
     stop: Stop,
     background: CancellationToken,
 }
@@ -240,9 +241,9 @@ pub async fn start(config: Config, deps: Deps, options: StartOptions) -> Result<
     let routes = routes(&cx, &health, &stop).await?;
     let http = http_server.serve_http(http::router(&cx, &config, checked.introspection_endpoint), &serving)?;
     let grpc = grpc_server.serve_grpc(routes, &serving)?;
-    let ops = ops_server.serve_http(ops::router(health.clone(), metrics), &serving)?;
+    let ops = ops_server.serve_http(ops::router(health.clone(), metrics.clone()), &serving)?;
     tracing::info!(issuer = %cx.policy.issuer_url, http = %http.addr(), grpc = %grpc.addr(), ops = %ops.addr(), "issuer started");
-    Ok(Running { cx, http, grpc, ops, health, stop, background })
+    Ok(Running { cx, http, grpc, ops, health, metrics, stop, background })
 }
 
 /// For its owner alone: the database and the key-encryption key are in it.
@@ -338,6 +339,12 @@ async fn look(cx: &Context, database: &Check, log: &Check, key: &Check) {
 }
 
 impl Running {
+    /// Its metrics.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
     /// Where HTTP is served.
     #[must_use]
     pub fn http_addr(&self) -> SocketAddr {

@@ -7,12 +7,16 @@ mod de;
 mod dump;
 pub mod duration;
 mod error;
+pub mod reload;
+mod schema;
 mod sections;
 mod source;
 mod tree;
 
-pub use dump::dump;
+pub use dump::{Setting, changed, dump, settings};
+pub use duration::Span;
 pub use error::{ConfigError, ConfigErrors};
+pub use schema::{example, schema};
 pub use sections::{Listen, Log};
 pub use source::Sources;
 
@@ -43,6 +47,33 @@ pub fn load<T: DeserializeOwned>(sources: &Sources) -> Result<T, ConfigErrors> {
 /// # Errors
 /// Every mistake in it, not only the first.
 pub fn load_with_origins<T: DeserializeOwned>(sources: &Sources) -> Result<Loaded<T>, ConfigErrors> {
+    load_checked(sources, |_| Vec::new())
+}
+
+/// Loads a configuration and checks what its types do not say. What `check` finds is told together with everything else, at the
+/// place where the key was set.
+///
+/// # Errors
+/// Every mistake in it, not only the first.
+pub fn load_checked<T: DeserializeOwned>(
+    sources: &Sources,
+    check: impl FnOnce(&T) -> Vec<ConfigError>,
+) -> Result<Loaded<T>, ConfigErrors> {
     let (tree, errors) = sources.read();
-    de::read(tree, errors)
+    let de::Read { value, origins, mut errors } = de::read::<T>(tree, errors);
+    let found = value.as_ref().map(check).unwrap_or_default();
+    for mut error in found {
+        // What could not be read has been told; the default that stands in for it is nobody's mistake.
+        if errors.iter().any(|told| told.key == error.key && !told.key.is_empty()) {
+            continue;
+        }
+        if let Some(origin) = origins.get(&error.key) {
+            error.origin.clone_from(origin);
+        }
+        errors.push(error);
+    }
+    match value {
+        Some(value) if errors.is_empty() => Ok(Loaded { value, origins }),
+        _ => Err(ConfigErrors(errors)),
+    }
 }

@@ -152,6 +152,14 @@ impl Service {
         self.signal(Signal::CONT)
     }
 
+    /// SIGHUP: it reads its configuration and its certificates again.
+    ///
+    /// # Errors
+    /// Where it is gone.
+    pub fn hangup(&self) -> Result<()> {
+        self.signal(Signal::HUP)
+    }
+
     /// SIGTERM, and waits; returns its exit code.
     ///
     /// # Errors

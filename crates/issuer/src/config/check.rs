@@ -171,11 +171,15 @@ impl Config {
 pub(super) struct Mistakes(pub(super) Vec<ConfigError>);
 
 impl Mistakes {
-    pub(super) fn unless(&mut self, right: bool, key: &str, message: &str) {
+    /// What the value must be, unless it is right.
+    pub(super) fn unless(&mut self, right: bool, key: &str, what: &str) {
         if !right {
-            let origin = "configuration".to_owned();
-            self.0.push(ConfigError { origin, key: key.to_owned(), message: message.to_owned() });
+            self.told(key, format!("must be {what}"));
         }
+    }
+
+    pub(super) fn told(&mut self, key: &str, message: String) {
+        self.0.push(ConfigError { origin: String::new(), key: key.to_owned(), message });
     }
 
     fn audience(&mut self, text: &str, key: &str) -> Option<Audience> {
@@ -183,7 +187,7 @@ impl Mistakes {
             Ok(audience) => Some(audience),
             Err(error) => {
                 let error: tessera_types::audience::InvalidAudience = error;
-                self.unless(false, key, &error.to_string());
+                self.told(key, error.to_string());
                 None
             }
         }

@@ -1,19 +1,25 @@
 //! `[dialects]`: which shop systems' token endpoints the issuer stands in for, beside the RFC's own.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// `[dialects]`. Each is a truth, or a section of its own: `prestashop = true` is `[dialects.prestashop]` with nothing in it.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Dialects {
-    /// `POST /admin-api/access_token`.
+    /// PrestaShop: `POST /admin-api/access_token`. `true`, or a section with `enabled`, `require_https` (by default true, as there) and
+    /// `refresh` (by default true).
+    #[schemars(extend("default" = false))]
     pub prestashop: Dialect,
-    /// `POST /api/oauth/token`.
+    /// Shopware: `POST /api/oauth/token`. As for PrestaShop, but plain HTTP is taken by default.
+    #[schemars(extend("default" = false))]
     pub shopware: Dialect,
-    /// `POST /oauth2-token`.
+    /// Oro: `POST /oauth2-token`. As for Shopware.
+    #[schemars(extend("default" = false))]
     pub oro: Dialect,
 }
 
@@ -38,10 +44,22 @@ impl Dialects {
     }
 }
 
+/// Either form, in the configuration's schema.
+impl JsonSchema for Dialect {
+    fn schema_name() -> Cow<'static, str> {
+        "Dialect".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let section = Section::json_schema(generator);
+        schemars::json_schema!({ "anyOf": [{ "type": "boolean" }, section] })
+    }
+}
+
 const FIELDS: &[&str] = &["enabled", "require_https", "refresh"];
 
 /// What of a section is set.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Section {
     enabled: Option<bool>,
     require_https: Option<bool>,

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use lettre::SmtpTransport;
 use lettre::message::Mailbox;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tessera_types::error::chain;
 
@@ -11,7 +12,7 @@ use super::check::Mistakes;
 use crate::mail::{self, By, Locale, MailOptions};
 
 /// `[mail]`: to the owners of new applications. Its `Debug` shows no password.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Mail {
     /// `off`, `smtp`, or `file`, which writes each mail to `folder`.
@@ -74,7 +75,7 @@ impl Mail {
             recipient.map_err(|_| wrong.unless(false, "mail.recipient", "an e-mail address, or empty")).ok();
         let locale = self.locale.parse::<Locale>().map_err(|_| wrong.unless(false, "mail.locale", "en or fr")).ok();
         let template = mail::template(&self.template_dir, locale?)
-            .map_err(|error| wrong.unless(false, "mail.template_dir", &chain(&error)))
+            .map_err(|error| wrong.told("mail.template_dir", chain(&error)))
             .ok();
         Some(MailOptions { by: by?, from: from?, recipient: recipient?, template: template? })
     }

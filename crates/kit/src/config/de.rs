@@ -14,9 +14,8 @@ use serde::de::DeserializeOwned;
 
 use self::access::Reader;
 use self::error::{Error, Kind};
-use super::Loaded;
 use super::dump::is_secret;
-use super::error::{ConfigError, ConfigErrors};
+use super::error::ConfigError;
 use super::tree::Node;
 
 /// What reading finds besides values.
@@ -24,14 +23,23 @@ use super::tree::Node;
 struct Findings {
     /// Keys no struct has, and variables set twice; by key, since reading is repeated.
     mistakes: RefCell<BTreeMap<String, ConfigError>>,
+    /// Values that were in a file of their own, and which.
+    fetched: RefCell<BTreeMap<String, String>>,
+}
+
+/// What reading a tree came to.
+pub(super) struct Read<T> {
+    /// The value, with the default in place of whatever was wrong; none where something is missing that has no default.
+    pub(super) value: Option<T>,
+    /// Key and origin of every value that was set.
+    pub(super) origins: BTreeMap<String, String>,
+    /// What is wrong.
+    pub(super) errors: Vec<ConfigError>,
 }
 
 /// Reads a type out of a tree; `errors` are the ones found before.
-pub(super) fn read<T: DeserializeOwned>(
-    mut tree: Node,
-    mut errors: Vec<ConfigError>,
-) -> Result<Loaded<T>, ConfigErrors> {
-    let origins = origins(&tree);
+pub(super) fn read<T: DeserializeOwned>(mut tree: Node, mut errors: Vec<ConfigError>) -> Read<T> {
+    let mut origins = origins(&tree);
     let findings = Findings::default();
     let mut reported = BTreeSet::new();
     let value = loop {
@@ -53,10 +61,8 @@ pub(super) fn read<T: DeserializeOwned>(
         }
     };
     errors.extend(findings.mistakes.into_inner().into_values());
-    match value {
-        Some(value) if errors.is_empty() => Ok(Loaded { value, origins }),
-        _ => Err(ConfigErrors(errors)),
-    }
+    origins.append(&mut findings.fetched.into_inner());
+    Read { value, origins, errors }
 }
 
 fn described(key: String, error: &Error) -> ConfigError {

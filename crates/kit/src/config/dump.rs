@@ -1,9 +1,33 @@
 //! Showing a configuration to people: every value, where it came from, and no secret.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use serde::Serialize;
+
+/// One key, its value and where that came from. Secrets are hidden, also within URLs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Setting {
+    /// The key, dotted.
+    pub key: String,
+    /// The value, as TOML.
+    pub value: String,
+    /// A file with its line, an environment variable, or `default`.
+    pub origin: String,
+}
+
+/// Every key.
+///
+/// # Errors
+/// Where the type cannot be written as TOML.
+pub fn settings<T: Serialize>(value: &T, origins: &BTreeMap<String, String>) -> Result<Vec<Setting>, toml::ser::Error> {
+    let mut found = Vec::new();
+    leaves("", &toml::Value::try_from(value)?, &mut |key, value| {
+        let origin = origins.get(key).map_or("default", String::as_str).to_owned();
+        found.push(Setting { key: key.to_owned(), value: shown(key, value), origin });
+    });
+    Ok(found)
+}
 
 /// One line per key: `key = value  # origin`. Secrets are hidden, also within URLs.
 ///
@@ -11,25 +35,43 @@ use serde::Serialize;
 /// Where the type cannot be written as TOML.
 pub fn dump<T: Serialize>(value: &T, origins: &BTreeMap<String, String>) -> Result<String, toml::ser::Error> {
     let mut text = String::new();
-    show("", &toml::Value::try_from(value)?, origins, &mut text);
+    for Setting { key, value, origin } in settings(value, origins)? {
+        let _ = writeln!(text, "{key} = {value}  # {origin}");
+    }
     Ok(text)
 }
 
-fn show(path: &str, value: &toml::Value, origins: &BTreeMap<String, String>, text: &mut String) {
-    if let toml::Value::Table(table) = value {
-        for (key, value) in table {
-            let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-            show(&path, value, origins, text);
-        }
-        return;
+/// The keys whose values differ, secrets among them.
+///
+/// # Errors
+/// Where the type cannot be written as TOML.
+pub fn changed<T: Serialize>(before: &T, now: &T) -> Result<Vec<String>, toml::ser::Error> {
+    let flat = |value: &T| -> Result<BTreeMap<String, String>, toml::ser::Error> {
+        let mut flat = BTreeMap::new();
+        leaves("", &toml::Value::try_from(value)?, &mut |key, value| {
+            flat.insert(key.to_owned(), value.to_string());
+        });
+        Ok(flat)
+    };
+    let (before, now) = (flat(before)?, flat(now)?);
+    let keys: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
+    Ok(keys.into_iter().filter(|key| before.get(*key) != now.get(*key)).cloned().collect())
+}
+
+fn leaves(path: &str, value: &toml::Value, visit: &mut impl FnMut(&str, &toml::Value)) {
+    let toml::Value::Table(table) = value else { return visit(path, value) };
+    for (key, value) in table {
+        let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        leaves(&path, value, visit);
     }
-    let shown = match value {
-        _ if is_secret(path) => "\"…\"".to_owned(),
+}
+
+fn shown(key: &str, value: &toml::Value) -> String {
+    match value {
+        _ if is_secret(key) => "\"…\"".to_owned(),
         toml::Value::String(text) => toml::Value::String(without_password(text)).to_string(),
         other => other.to_string(),
-    };
-    let origin = origins.get(path).map_or("default", String::as_str);
-    let _ = writeln!(text, "{path} = {shown}  # {origin}");
+    }
 }
 
 /// Whether a key's value is a secret itself, not the name of a file that holds one.

@@ -1,9 +1,11 @@
 //! Durations as people write them: whole seconds (`90`), or `"500ms"`, `"90s"`, `"15m"`, `"24h"`, `"7d"`. For
 //! `#[serde(with = "tessera_kit::config::duration")]`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserializer, Error, Visitor};
 use serde::ser::Serializer;
 
@@ -41,6 +43,24 @@ pub fn parse(text: &str) -> Option<Duration> {
         "h" => seconds(3600),
         "d" => seconds(86400),
         _ => None,
+    }
+}
+
+/// A duration in the configuration's schema.
+#[derive(Debug)]
+pub struct Span;
+
+impl JsonSchema for Span {
+    fn schema_name() -> Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["string", "integer"], "minimum": 0, "pattern": "^[0-9]+ *(ms|s|m|h|d)?$" })
     }
 }
 

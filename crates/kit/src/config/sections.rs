@@ -1,7 +1,9 @@
 //! Sections that both services have.
 
+use std::borrow::Cow;
 use std::net::{Ipv4Addr, SocketAddr};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::logs::Format;
@@ -35,13 +37,59 @@ impl<const HTTP: u16, const GRPC: u16, const OPS: u16> Listen<HTTP, GRPC, OPS> {
     }
 }
 
-/// What of `[listen]` is set; serde cannot derive for const generics.
-#[derive(Deserialize)]
+/// What of `[listen]` is set; neither serde nor schemars derives for const generics.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(description = "Where the service listens; by default on loopback, at the service's own ports.")]
 struct Partial {
+    /// HTTP.
+    #[schemars(with = "Address")]
     http: Option<SocketAddr>,
+    /// gRPC.
+    #[schemars(with = "Address")]
     grpc: Option<SocketAddr>,
+    /// `/livez`, `/readyz`, `/startupz` and `/metrics`. Not for the open internet.
+    #[schemars(with = "Address")]
     ops: Option<SocketAddr>,
+    /// Event loops that serve gRPC, each on a core of its own; 0 and 1 share the process's runtime.
+    #[schemars(with = "usize")]
     workers: Option<usize>,
+}
+
+/// An address with its port, in the schema.
+struct Address;
+
+impl JsonSchema for Address {
+    fn schema_name() -> Cow<'static, str> {
+        "Address".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schemars::json_schema!({ "type": "string", "examples": ["127.0.0.1:6400", "[::1]:6400"] })
+    }
+}
+
+impl<const HTTP: u16, const GRPC: u16, const OPS: u16> JsonSchema for Listen<HTTP, GRPC, OPS> {
+    fn schema_name() -> Cow<'static, str> {
+        format!("Listen{HTTP}").into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = Partial::json_schema(generator);
+        let defaults = serde_json::to_value(Self::default()).unwrap_or_default();
+        if let Some(properties) = schema.get_mut("properties").and_then(serde_json::Value::as_object_mut) {
+            for (key, property) in properties {
+                if let (Some(property), Some(default)) = (property.as_object_mut(), defaults.get(key)) {
+                    property.insert("default".to_owned(), default.clone());
+                }
+            }
+        }
+        schema.remove("required");
+        schema
+    }
 }
 
 impl<'de, const HTTP: u16, const GRPC: u16, const OPS: u16> Deserialize<'de> for Listen<HTTP, GRPC, OPS> {
@@ -58,7 +106,7 @@ impl<'de, const HTTP: u16, const GRPC: u16, const OPS: u16> Deserialize<'de> for
 }
 
 /// `[log]`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Log {
     /// `text` or `json`.

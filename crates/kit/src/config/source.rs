@@ -29,6 +29,7 @@ const NOT_KEYS: &[&str] = &[
 pub struct Sources {
     file: Option<PathBuf>,
     variables: Vec<(String, String)>,
+    data_dir: bool,
 }
 
 impl Sources {
@@ -42,6 +43,14 @@ impl Sources {
     #[must_use]
     pub fn file(mut self, path: impl Into<PathBuf>) -> Self {
         self.file = Some(path.into());
+        self
+    }
+
+    /// Takes `TESSERA_DATA_DIR` for the key `data_dir`, which only the issuer has; the command line and introspectors beside it may be
+    /// told of the folder too.
+    #[must_use]
+    pub fn with_data_dir(mut self) -> Self {
+        self.data_dir = true;
         self
     }
 
@@ -70,7 +79,7 @@ impl Sources {
         };
         for (name, value) in &self.variables {
             let key = &name[PREFIX.len()..];
-            if NOT_KEYS.contains(&key) {
+            if NOT_KEYS.contains(&key) && !(self.data_dir && key == "DATA_DIR" && !value.is_empty()) {
                 continue;
             }
             let path: Vec<String> = key.split("__").map(str::to_ascii_lowercase).collect();

@@ -63,7 +63,9 @@ impl<'a> Reader<'a> {
         match fs::read_to_string(path) {
             Ok(text) => {
                 let value = Value::Loose(text.trim_end_matches(['\r', '\n']).to_owned());
-                Some(Node { origin: format!("{path} (by {})", node.origin).into(), value })
+                let origin = format!("{path} (by {})", node.origin);
+                self.findings.fetched.borrow_mut().insert(super::joined(&self.path, stem), origin.clone());
+                Some(Node { origin: origin.into(), value })
             }
             Err(error) => {
                 self.note(stem, &node.origin, format!("{path} cannot be read: {error}"));

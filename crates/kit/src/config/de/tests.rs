@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::super::{Listen, Log, Sources, load, load_with_origins};
+use super::super::{ConfigErrors, Listen, Log, Sources, load, load_checked, load_with_origins};
 use super::*;
 use crate::logs::Format;
 
@@ -219,4 +219,30 @@ fn origins_are_known() {
     let loaded = load_with_origins::<Config>(&sources).expect("valid");
     assert_eq!(loaded.origins["log.level"], format!("{}:4", path.display()));
     assert_eq!(loaded.origins["listen.http"], "environment variable TESSERA_LISTEN__HTTP");
+}
+
+#[test]
+fn what_a_check_finds_stands_where_the_key_was_set_and_is_told_with_the_rest() {
+    let files = Files::new();
+    let file =
+        files.write("tessera.toml", "issuer_url = \"a\"\nlevel = 1\n[tokens]\ncount = 300\naccess_ttl = \"1s\"\n");
+    let url = files.write("url", "b\n");
+    let variables = [("TESSERA_ISSUER_URL_FILE".to_owned(), url.display().to_string())];
+    let sources = Sources::new().file(&file).variables(variables);
+    let found = |key: &str| ConfigError { origin: String::new(), key: key.to_owned(), message: "bad".to_owned() };
+    let ConfigErrors(errors) = load_checked(&sources, |config: &Config| {
+        assert_eq!(
+            (config.issuer_url.as_str(), config.tokens.count),
+            ("b", 0),
+            "the default stands in for what is wrong"
+        );
+        vec![found("issuer_url"), found("tokens.count"), found("tokens.access_ttl"), found("tokens.open")]
+    })
+    .expect_err("mistakes");
+    let at = |key: &str| errors.iter().filter(|error| error.key == key).map(|e| e.origin.as_str()).collect::<Vec<_>>();
+    assert!(at("level")[0].ends_with(":2"), "{errors:?}");
+    assert!(at("issuer_url")[0].contains(&url.display().to_string()), "{errors:?}");
+    assert_eq!(at("tokens.count").len(), 1, "once: {errors:?}");
+    assert!(at("tokens.access_ttl")[0].ends_with(":5"), "{errors:?}");
+    assert_eq!(at("tokens.open"), [""], "{errors:?}");
 }
