@@ -34,7 +34,7 @@ fn main() -> ExitCode {
         Ok(logs) => logs,
         Err(error) => return complain(&error, EXIT_CODE),
     };
-    match run(config, arguments.config, &logs) {
+    match run(&config, arguments.config.as_ref(), &logs) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error = chain(&*error), "the introspector cannot run");
@@ -44,7 +44,7 @@ fn main() -> ExitCode {
 }
 
 #[tokio::main]
-async fn run(config: Config, file: Option<PathBuf>, logs: &Logs) -> anyhow::Result<()> {
+async fn run(config: &Config, file: Option<&PathBuf>, logs: &Logs) -> anyhow::Result<()> {
     let mut hangups = Hangups::listen()?;
     let running = start(config.clone(), Deps::system()).await?;
     tracing::info!(http = %running.http_addr, grpc = %running.grpc_addr, ops = %running.ops_addr, "the introspector listens");
@@ -60,7 +60,7 @@ async fn run(config: Config, file: Option<PathBuf>, logs: &Logs) -> anyhow::Resu
             }
             () = hangups.next() => {
                 let level = |new: &Config| logs.set_level(&new.log.level);
-                reloads.reload(&config, || config::load(file.clone()), level, &["log.level"]);
+                reloads.reload(config, || config::load(file.cloned()), level, &["log.level"]);
             }
         }
     }
