@@ -76,8 +76,12 @@ async fn an_operators_own_key_signs_once_it_is_there(#[case] backend: Backend) {
     let secret = created.secret.expect("generated");
     let before = grants::issue(issuer.cx(), token_request("c", &secret)).await.expect("issued").access_token;
     let at = |name: &str| issuer.folder.path().join(name);
-    issuer.config.keys =
-        Keys { source: KeySource::Files, private_key: at("private.key"), public_key: at("public.key") };
+    issuer.config.keys = Keys {
+        source: KeySource::Files,
+        private_key: at("private.key"),
+        public_key: at("public.key"),
+        ..issuer.config.keys
+    };
     let issuer = issuer.restart().await;
     let error = grants::issue(issuer.cx(), token_request("c", &secret)).await.err().expect("no key");
     assert_eq!((error.code(), error.reason()), (ErrorCode::TemporarilyUnavailable, "NO_SIGNING_KEY"));
@@ -101,7 +105,7 @@ async fn an_operators_own_key_signs_once_it_is_there(#[case] backend: Backend) {
     let signer = issuer.cx().signer.load_full().expect("a key");
     assert_eq!(signer.key_id(), key.key_id(), "from the beginning");
     // Another issuer on this database that was slower.
-    keys::promote(issuer.cx(), signer).await.expect("promoted");
+    keys::promote(issuer.cx(), Some(signer.key_id()), false).await.expect("promoted");
     let records = keys::list(issuer.cx()).await.expect("listed");
     let active: Vec<_> = records.iter().filter(|record| record.state == KeyState::Active).collect();
     assert!(matches!(active[..], [one] if one.key == *key.key_id()), "{active:?}");
