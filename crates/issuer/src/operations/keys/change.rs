@@ -1,7 +1,5 @@
 //! Changing a key's state: publish, promote, retire.
 
-use std::time::Duration;
-
 use tessera_keys::{KeyError, SigningKey};
 use tessera_store::{SigningKeyRecord, StoreError, Transaction};
 use tessera_types::{KeyId, KeyState, Revision, Timestamp};
@@ -47,6 +45,16 @@ pub(super) async fn publish(cx: &Context, after: Option<&KeyId>) -> Result<Chang
     // An RSA key takes its time, and the database is not to wait for it.
     let made = tokio::task::spawn_blocking(move || SigningKey::generate(algorithm)).await;
     let key = made.map_err(|_| KeyError::Generate)??;
+    let mut tx = begin(cx).await?;
+    let records = tx.keys().list().await?;
+    if records.iter().any(|record| record.state == KeyState::Next) {
+        return Err(KeyChangeError::NextExists);
+    }
+    let follows = |id: &KeyId| records.iter().any(|record| record.key == *id && record.state == KeyState::Active);
+    if !after.is_none_or(follows) {
+        return Err(KeyChangeError::Conflict);
+    }
+    // Read once nobody else is waited for: from here on it is published.
     let now = cx.clock.now();
     let record = SigningKeyRecord {
         key: key.key_id().clone(),
@@ -57,15 +65,6 @@ pub(super) async fn publish(cx: &Context, after: Option<&KeyId>) -> Result<Chang
         created: now,
         since: Some(now),
     };
-    let mut tx = begin(cx).await?;
-    let records = tx.keys().list().await?;
-    if records.iter().any(|record| record.state == KeyState::Next) {
-        return Err(KeyChangeError::NextExists);
-    }
-    let follows = |id: &KeyId| records.iter().any(|record| record.key == *id && record.state == KeyState::Active);
-    if !after.is_none_or(follows) {
-        return Err(KeyChangeError::Conflict);
-    }
     tx.keys().insert(&record).await?;
     tx.record(fact(&record, record.state));
     let revision = commit(cx, tx).await?;
@@ -97,7 +96,7 @@ pub async fn promote(cx: &Context, key: Option<&KeyId>, now: bool) -> Result<Cha
     let record = records.iter().find(|record| record.key == key).ok_or(KeyChangeError::NotFound)?;
     match record.state {
         KeyState::Retired => return Err(KeyChangeError::Retired),
-        KeyState::Next if !now && !is_of_age(record, cx.policy.keys.schedule.publish_for, cx.clock.now()) => {
+        KeyState::Next if !now && !is_of_age(cx, record) => {
             return Err(KeyChangeError::TooYoung);
         }
         // Another issuer on this database was faster. Whoever repeats an unconfirmed promotion waits again.
@@ -164,8 +163,8 @@ fn waiting(records: &[SigningKeyRecord]) -> Option<&SigningKeyRecord> {
     records.iter().filter(|record| record.state == KeyState::Next).min_by_key(|record| Schedule::since(record))
 }
 
-fn is_of_age(record: &SigningKeyRecord, span: Duration, now: Timestamp) -> bool {
-    Schedule::since(record).is_some_and(|since| since.plus(span) <= now)
+fn is_of_age(cx: &Context, record: &SigningKeyRecord) -> bool {
+    cx.policy.keys.schedule.changes(record).is_some_and(|at| at <= cx.clock.now())
 }
 
 /// There is nothing to do; but whoever did it first may still be waiting (revocation.md, the log).

@@ -47,7 +47,10 @@ impl Schedule {
             KeyState::Retiring => Some(self.retire_after),
             KeyState::Retired => None,
         };
-        Some(Self::since(record)?.plus(span?))
+        // Moments are whole seconds, cut off: one more, or the span is not over. There is nothing to be over where it is none.
+        let span = span?;
+        let whole = if span.is_zero() { span } else { span + Duration::from_secs(1) };
+        Some(Self::since(record)?.plus(whole))
     }
 
     /// What is due at a moment, the one that changes first before the others.
@@ -103,14 +106,19 @@ mod tests {
         Timestamp(hours * 3600)
     }
 
+    /// A second later: what is shown as the hour may have been the end of that second.
+    fn after(hour: i64) -> Timestamp {
+        hours(hour).plus(Duration::from_secs(1))
+    }
+
     #[test]
     fn a_successor_is_published_before_its_time_and_only_one() {
         let records = [key("a", KeyState::Active, Some(0))];
-        assert_eq!(RULES.due(&records, Timestamp(hours(99).0 - 1)), []);
-        assert_eq!(RULES.due(&records, hours(99)), [Due::Successor(&records[0].key)]);
+        assert_eq!(RULES.due(&records, hours(99)), []);
+        assert_eq!(RULES.due(&records, after(99)), [Due::Successor(&records[0].key)]);
         let both = [key("a", KeyState::Active, Some(0)), key("b", KeyState::Next, Some(hours(99).0))];
-        assert_eq!(RULES.due(&both, Timestamp(hours(100).0 - 1)), [], "it is not published for long enough");
-        assert_eq!(RULES.due(&both, hours(100)), [Due::Promote(&both[1].key)]);
+        assert_eq!(RULES.due(&both, hours(100)), [], "it is not published for long enough");
+        assert_eq!(RULES.due(&both, after(100)), [Due::Promote(&both[1].key)]);
         let never = Schedule { rotate_after: None, ..RULES };
         assert_eq!(never.due(&records, Timestamp(i64::MAX)), []);
     }
@@ -118,8 +126,8 @@ mod tests {
     #[test]
     fn a_key_retires_once_nothing_of_it_can_be_alive_and_never_by_a_guess() {
         let known = [key("a", KeyState::Retiring, Some(hours(10).0))];
-        assert_eq!(RULES.due(&known, Timestamp(hours(35).0 - 1)), []);
-        assert_eq!(RULES.due(&known, hours(35)), [Due::Retire(&known[0].key)]);
+        assert_eq!(RULES.due(&known, hours(35)), []);
+        assert_eq!(RULES.due(&known, after(35)), [Due::Retire(&known[0].key)]);
         let unknown = [key("a", KeyState::Retiring, None)];
         assert_eq!(RULES.due(&unknown, Timestamp(i64::MAX)), [], "since when is not known");
         assert_eq!(RULES.due(&[key("a", KeyState::Retired, Some(0))], Timestamp(i64::MAX)), []);
@@ -129,8 +137,14 @@ mod tests {
     fn of_two_that_wait_the_earlier_signs_first() {
         let records = [key("b", KeyState::Next, Some(20)), key("a", KeyState::Next, Some(10))];
         assert_eq!(RULES.due(&records, hours(9)), [Due::Promote(&records[1].key), Due::Promote(&records[0].key)]);
+        let at_once = Schedule { publish_for: Duration::ZERO, ..RULES };
+        assert_eq!(
+            at_once.due(&records[..1], Timestamp(20)),
+            [Due::Promote(&records[0].key)],
+            "there is nothing to wait for"
+        );
         let old = [key("a", KeyState::Next, None)];
-        assert_eq!(RULES.due(&old, hours(1)), [Due::Promote(&old[0].key)], "published when it was made");
+        assert_eq!(RULES.due(&old, after(1)), [Due::Promote(&old[0].key)], "published when it was made");
     }
 
     proptest! {
@@ -145,7 +159,7 @@ mod tests {
                     Due::Retire(_) => RULES.retire_after,
                     Due::Successor(_) => Duration::from_secs(99 * 3600),
                 };
-                prop_assert!(Timestamp(since).plus(least) <= Timestamp(now));
+                prop_assert!(Timestamp(since).plus(least) < Timestamp(now));
             }
         }
     }
