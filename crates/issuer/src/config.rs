@@ -2,10 +2,12 @@
 
 mod check;
 mod dialects;
+mod keys;
 mod mail;
 
 pub use check::Checked;
 pub use dialects::{Dialect, Dialects};
+pub use keys::{KeySource, Keys};
 pub use mail::Mail;
 
 use std::path::PathBuf;
@@ -57,29 +59,6 @@ pub struct Config {
     pub log: Log,
 }
 
-/// `[keys]`: where the key that signs comes from.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
-pub struct Keys {
-    /// Who makes it.
-    pub source: KeySource,
-    /// For `files`: the private half, PKCS #8 or PKCS #1 in PEM, mode 0600.
-    pub private_key: PathBuf,
-    /// For `files`: the public half, SPKI in PEM.
-    pub public_key: PathBuf,
-}
-
-/// Who makes the key that signs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum KeySource {
-    /// The issuer, which keeps it sealed in the database.
-    #[default]
-    Generated,
-    /// The operator, in two files. While one of them is missing, no token is issued.
-    Files,
-}
-
 /// `[database]`. Its `Debug` shows no password.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -104,6 +83,9 @@ pub struct Secrets {
     /// The key-encryption key: a file with 32 random bytes in base64, mode 0600. Empty means `kek` in `data_dir`, made at the first
     /// start.
     pub kek_file: PathBuf,
+    /// Older key-encryption keys, while something is sealed under them: they open, and seal nothing. `tessera key rewrap` seals it anew
+    /// under `kek_file`.
+    pub old_kek_files: Vec<PathBuf>,
 }
 
 /// `[tokens]`.

@@ -16,6 +16,7 @@ use crate::grants::lineage::Lineage;
 use crate::last_used::LastUsed;
 use crate::log::Publication;
 use crate::mail::Mailer;
+use crate::operations::keys::{KeyPolicy, Signing};
 use crate::passwords::Passwords;
 use crate::telemetry::Telemetry;
 use crate::throttle::{FailureThrottle, LoginThrottle};
@@ -40,6 +41,8 @@ pub struct Parts {
     pub publication: Publication,
     /// The key that signs. None where the operator's keys are missing.
     pub signer: ArcSwapOption<SigningKey>,
+    /// What opens keys, and decides whether one may sign.
+    pub signing: Signing,
     /// The slow hash's pool for clients' secrets.
     pub passwords: Passwords,
     /// The slow hash's pool for people's passwords: a flood of logins fills no queue of clients.
@@ -77,6 +80,8 @@ pub struct Policy {
     pub introspection_audience: Audience,
     /// The audience of clients that were created without one.
     pub default_audience: Audience,
+    /// How signing keys follow one another.
+    pub keys: KeyPolicy,
     /// How long access tokens live where the client says nothing.
     pub access_ttl: Duration,
     /// Whether the password grant is turned on.

@@ -16,7 +16,7 @@ use tessera_api::oauth::v1::authorization_service_server::AuthorizationServiceSe
 use tessera_api::oauth::v1::token_service_server::TokenServiceServer;
 use tessera_api::sync::v1::sync_service_server::SyncServiceServer;
 use tessera_check::{Checker, CheckerOptions};
-use tessera_keys::{Kek, KekError, SigningKey};
+use tessera_keys::{Kek, KekError, KekRing};
 use tessera_kit::health::{Check, Health};
 use tessera_kit::metrics::Metrics;
 use tessera_kit::ops;
@@ -38,6 +38,7 @@ use crate::last_used::{self, LastUsed};
 use crate::log::Publication;
 use crate::mail::{MailError, Mailer};
 use crate::operations;
+use crate::operations::keys::{Keeper, Signing};
 use crate::operations::setup::fixtures::FixtureError;
 use crate::operations::setup::{Setup, SetupError, Wanted};
 use crate::passwords::{PasswordError, Passwords};
@@ -141,11 +142,11 @@ pub struct Running {
     background: CancellationToken,
 }
 
-/// Opens and migrates the database, and opens the key-encryption key: what `tessera init` and an issuer begin with.
+/// Opens and migrates the database, and opens the key-encryption keys: what `tessera init` and an issuer begin with.
 ///
 /// # Errors
 /// See [`StartError`].
-pub async fn open(config: &Config, deps: &Deps) -> Result<(Checked, Database, Kek), StartError> {
+pub async fn open(config: &Config, deps: &Deps) -> Result<(Checked, Database, KekRing), StartError> {
     let checked = config.check()?;
     if config.database.url.is_empty() || checked.make_kek {
         make_data_dir(&config.data_dir)?;
@@ -161,7 +162,8 @@ pub async fn open(config: &Config, deps: &Deps) -> Result<(Checked, Database, Ke
     } else {
         Kek::read_file(&checked.kek_file)?
     };
-    Ok((checked, store, kek))
+    let older = checked.old_kek_files.iter().map(|path| Kek::read_file(path)).collect::<Result<_, _>>()?;
+    Ok((checked, store, KekRing::new(kek, older)))
 }
 
 /// Starts an issuer; it serves until it is shut down.
@@ -174,14 +176,16 @@ pub async fn start(config: Config, deps: Deps, options: StartOptions) -> Result<
     let http_server = Server::http(listen.http, "http")?;
     let grpc_server = Server::grpc(listen.grpc, listen.workers)?;
     let ops_server = Server::http(listen.ops, "ops")?;
-    let (checked, store, kek) = open(&config, &deps).await?;
+    let (checked, store, keks) = open(&config, &deps).await?;
     let setup = Setup { store: &store, clock: &*deps.clock, random: &*deps.random };
     setup.begin().await?;
-    let keys = match Wanted::read(checked.key_files.as_ref(), checked.signing_alg)? {
-        Some(wanted) => Some(setup.signing_keys(&kek, wanted).await?),
+    let kept = setup.kept_keys(&keks).await?;
+    let wanted = Wanted::read(checked.keys.files.as_ref(), checked.keys.algorithm)?;
+    let own = wanted.as_ref().and_then(Wanted::own);
+    let signer = match wanted {
+        Some(wanted) => Some(setup.signing_keys(&keks, wanted).await?),
         None => None,
     };
-    let (signer, next) = keys.map_or((None, None), |keys| (Some(keys.signer), keys.next));
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
     let or = |configured, default| if configured == 0 { default } else { configured };
     let passwords = Passwords::new("secrets", or(config.limits.password_checks, cores), &*deps.random)?;
@@ -209,6 +213,7 @@ pub async fn start(config: Config, deps: Deps, options: StartOptions) -> Result<
     let cx = Context::new(Parts {
         checker: Checker::new(replica.clone(), checked.issuer_url.clone(), checking, Arc::clone(&deps.clock)),
         policy: policy(&config, &checked),
+        signing: Signing::new(keks, signer.is_none()),
         signer: ArcSwapOption::from_pointee(signer),
         remembered: RememberedSecrets::new(&*deps.random),
         throttle: FailureThrottle::new(Arc::clone(&deps.clock)),
@@ -219,8 +224,8 @@ pub async fn start(config: Config, deps: Deps, options: StartOptions) -> Result<
         store,
         replica,
         publication,
-        lineage: Lineage::new(&kek),
-        page_key: kek.derive("pages"),
+        lineage: Lineage::new(kept.successor, kept.tag),
+        page_key: kept.pages,
         passwords,
         user_passwords,
         telemetry,
@@ -228,9 +233,7 @@ pub async fn start(config: Config, deps: Deps, options: StartOptions) -> Result<
         mailer,
     });
 
-    if let Some(next) = next {
-        tokio::spawn(promote(cx.clone(), next, background.clone()));
-    }
+    tokio::spawn(Keeper::new(cx.clone(), own).run(background.clone()));
     let housekeeping = operations::housekeeping::Housekeeping::new(cx.clone(), config.cleanup.clone());
     tokio::spawn(housekeeping.run(background.clone()));
     tokio::spawn(last_used::run(cx.clone(), background.clone()));
@@ -258,6 +261,7 @@ fn policy(config: &Config, checked: &Checked) -> Policy {
         issuer_audience: checked.issuer_audience.clone(),
         introspection_audience: checked.introspection_audience.clone(),
         default_audience: checked.default_audience.clone(),
+        keys: checked.keys.clone(),
         access_ttl: config.tokens.access_ttl,
         password_grant: config.tokens.password_grant,
         require_pkce: config.tokens.require_pkce,
@@ -298,22 +302,6 @@ async fn routes(cx: &Context, health: &Health, stop: &Stop) -> Result<Routes, St
             SyncServiceServer::new(grpc::Feed::new(cx.clone(), stop.clone())).max_decoding_message_size(MAX_MESSAGE),
         );
     reflection::add(routes, SERVICES).map_err(|error| StartError::Reflection(error.to_string()))
-}
-
-/// Promotes a key that was published at this start, as soon as every introspector knows it.
-async fn promote(cx: Context, next: SigningKey, background: CancellationToken) {
-    let next = Arc::new(next);
-    let mut tries = tokio::time::interval(READINESS);
-    loop {
-        tokio::select! {
-            () = background.cancelled() => return,
-            _ = tries.tick() => {}
-        }
-        match operations::keys::promote(&cx, Arc::clone(&next)).await {
-            Ok(()) => return,
-            Err(error) => tracing::warn!(error = %error, "the new signing key waits: not every introspector knows it"),
-        }
-    }
 }
 
 /// Ready: migrated, the database takes writes, the log is read, and there is a key (conventions.md).

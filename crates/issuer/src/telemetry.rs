@@ -1,8 +1,10 @@
 //! The issuer's metrics, by kept handles.
 
+use std::time::Duration;
+
 use metrics::{Counter, Gauge, Histogram};
 use tessera_kit::metrics::Metrics;
-use tessera_types::{ErrorCode, GrantType};
+use tessera_types::{ErrorCode, GrantType, KeyState};
 
 use crate::client_auth::AuthMethod;
 
@@ -69,6 +71,13 @@ impl Telemetry {
     pub fn cleaned(&self, kind: &'static str, deleted: u64) {
         self.counter("tessera_cleanup_deleted_total", "Rows that housekeeping deleted, by kind.", &[("kind", kind)])
             .increment(deleted);
+    }
+
+    /// How long the signing keys of a state have been in it.
+    pub fn signing_key_age(&self, state: KeyState, age: Duration) {
+        const HELP: &str = "How long the signing key of a state has been in it; 0 where there is none.";
+        let labels = &[("state", state.as_str())];
+        self.metrics.gauge("tessera_signing_key_age_seconds", HELP, labels).set(age.as_secs_f64());
     }
 
     fn counter(&self, name: &'static str, help: &'static str, labels: &[(&'static str, &'static str)]) -> Counter {

@@ -62,6 +62,9 @@ impl TestIssuer {
         // The smallest key to make: these tests are not about it.
         config.tokens.signing_alg = "EdDSA".to_owned();
         config.tokens.password_grant = true;
+        // Keys are as old as a test says, and follow one another only where it is about that.
+        config.keys.publish_for = Duration::ZERO;
+        config.keys.rotate_after = Duration::ZERO;
         let clock = Arc::new(MockClock::default());
         let running = Self::run(&config, &clock, 7).await;
         Some(Self { running, clock, config, folder })

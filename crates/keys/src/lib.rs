@@ -8,6 +8,7 @@
 //! - [`public`]: [`PublicKey`], JWKs, thumbprints, and the key set that is published.
 //! - [`jws`]: compact signed tokens (RFC 7515), written and strictly read.
 //! - [`sealed`]: AES-256-GCM under a key-encryption key from a file.
+//! - [`ring`]: several such keys, the first of which seals.
 //! - [`mac`]: keyed hashes, under keys derived from that key.
 //! - [`files`]: a key pair of the operator's own, in two PEM files.
 //! - [`json`]: JSON objects in which no member stands twice.
@@ -18,11 +19,13 @@ pub mod json;
 pub mod jws;
 pub mod mac;
 pub mod public;
+pub mod ring;
 pub mod sealed;
 pub mod signing;
 
 pub use files::{KeyFileError, KeyFiles};
 pub use mac::MacKey;
 pub use public::{PublicKey, jwks};
-pub use sealed::{Kek, KekError, SealError};
+pub use ring::KekRing;
+pub use sealed::{Kek, KekError, KekId, SealError};
 pub use signing::{KeyError, SignError, SigningKey};

@@ -13,11 +13,24 @@ pub struct MacKey(hmac::Key);
 impl MacKey {
     /// The key of a purpose, derived from key material that is never used otherwise.
     pub(crate) fn derive(material: &hmac::Key, purpose: &str) -> Self {
+        Self::from_bytes(&Self::derive_bytes(material, purpose))
+    }
+
+    /// What [`MacKey::derive`] makes its key of.
+    pub(crate) fn derive_bytes(material: &hmac::Key, purpose: &str) -> Zeroizing<[u8; 32]> {
         let mut context = hmac::Context::with_key(material);
         context.update(b"tessera derived key\0");
         context.update(purpose.as_bytes());
         let derived = context.sign();
-        Self(hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()))
+        let mut bytes = Zeroizing::new([0; 32]);
+        bytes.iter_mut().zip(derived.as_ref()).for_each(|(to, from)| *to = *from);
+        bytes
+    }
+
+    /// The key that is these 32 bytes: one that was [derived](crate::Kek::derive) and kept.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8; 32]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, bytes))
     }
 
     /// The tag of some parts, each with its length before it, so that no two lists of parts are one.
@@ -43,6 +56,7 @@ impl fmt::Debug for MacKey {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::Kek;
 
     #[test]
@@ -56,6 +70,7 @@ mod tests {
         assert_ne!(one, tag("a", &[b"xyz"]));
         let other = Kek::from_bytes(&[2; 32]).expect("a key");
         assert_ne!(one, *other.derive("a").tag(&[b"xy", b"z"]));
+        assert_eq!(one, *MacKey::from_bytes(&kek.derive_bytes("a")).tag(&[b"xy", b"z"]), "kept, it is the same");
         assert!(!format!("{:?}", kek.derive("a")).contains('['));
     }
 }

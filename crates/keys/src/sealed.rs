@@ -26,6 +26,26 @@ const HEADER_LEN: usize = 1 + ID_LEN;
 /// The longest file that is looked at: 44 characters and a line end fit well.
 const MAX_FILE_LEN: u64 = 256;
 
+/// What names a KEK: 8 bytes of a keyed hash, in hexadecimal where it is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KekId([u8; ID_LEN]);
+
+impl KekId {
+    /// The KEK that sealed some bytes; `None` where they are none of ours.
+    #[must_use]
+    pub fn of(sealed: &[u8]) -> Option<Self> {
+        let (header, _) = sealed.split_first_chunk::<HEADER_LEN>()?;
+        let (version, id) = header.split_first()?;
+        (*version == VERSION).then(|| id.try_into().ok().map(Self)).flatten()
+    }
+}
+
+impl fmt::Display for KekId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
 /// A key-encryption key: 256 bits.
 pub struct Kek {
     id: [u8; ID_LEN],
@@ -142,6 +162,18 @@ impl Kek {
     #[must_use]
     pub fn derive(&self, purpose: &str) -> MacKey {
         MacKey::derive(&self.material, purpose)
+    }
+
+    /// The bytes of which [`Kek::derive`] makes its key, for a place where they outlive this KEK.
+    #[must_use]
+    pub fn derive_bytes(&self, purpose: &str) -> Zeroizing<[u8; KEY_LEN]> {
+        MacKey::derive_bytes(&self.material, purpose)
+    }
+
+    /// What names this KEK and tells nothing of it.
+    #[must_use]
+    pub fn id(&self) -> KekId {
+        KekId(self.id)
     }
 
     /// Seals bytes, bound to associated data that opening must repeat.

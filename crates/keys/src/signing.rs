@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::certificate;
 use crate::public::PublicKey;
+use crate::ring::KekRing;
 use crate::sealed::{Kek, SealError};
 
 /// A key that signs. Its parts are generated and used by aws-lc, with aws-lc's own randomness.
@@ -79,8 +80,8 @@ impl SigningKey {
     }
 
     /// Opens a key that [`SigningKey::seal`] sealed, and makes sure that it is the one meant.
-    pub fn unseal(algorithm: Algorithm, key: &KeyId, kek: &Kek, sealed: &[u8]) -> Result<Self, KeyError> {
-        let der = kek.open(key.as_str().as_bytes(), sealed)?;
+    pub fn unseal(algorithm: Algorithm, key: &KeyId, keks: &KekRing, sealed: &[u8]) -> Result<Self, KeyError> {
+        let der = keks.open(key.as_str().as_bytes(), sealed)?;
         let opened = Self::from_pkcs8(algorithm, &der)?;
         if opened.key_id() == key { Ok(opened) } else { Err(KeyError::OtherKey) }
     }

@@ -24,6 +24,7 @@ use crate::entities::log_head;
 use crate::error::StoreError;
 use crate::families::Families;
 use crate::holders::Holders;
+use crate::kept_secrets::KeptSecrets;
 use crate::keys::Keys;
 use crate::log::{self, WholeLog};
 use crate::options::{ConnectError, DatabaseOptions, Kind};
@@ -95,6 +96,12 @@ impl Database {
     #[must_use]
     pub fn keys(&self) -> Keys<'_> {
         Keys::new((&self.shared.reader).into())
+    }
+
+    /// Reads the secrets the issuer keeps for itself.
+    #[must_use]
+    pub fn kept_secrets(&self) -> KeptSecrets<'_> {
+        KeptSecrets::new((&self.shared.reader).into())
     }
 
     /// Reads authorization requests and codes.

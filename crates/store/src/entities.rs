@@ -7,6 +7,7 @@ pub mod client;
 pub mod client_secret;
 pub mod consent;
 pub mod holder;
+pub mod kept_secret;
 pub mod log_event;
 pub mod log_fact;
 pub mod log_head;

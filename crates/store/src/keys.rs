@@ -22,10 +22,12 @@ pub struct SigningKeyRecord {
     pub state: KeyState,
     /// The public key as a JWK (RFC 7517), JSON.
     pub public_jwk: String,
-    /// The private key, encrypted under the key-encryption key.
+    /// The private key, encrypted under a key-encryption key. Empty once the key is retired.
     pub sealed_private: Vec<u8>,
     /// When it was made.
     pub created: Timestamp,
+    /// Since when it is in its state, where that is known.
+    pub since: Option<Timestamp>,
 }
 
 impl fmt::Debug for SigningKeyRecord {
@@ -104,15 +106,39 @@ impl<'a> KeyWrites<'a> {
         if result.rows_affected == 1 { Ok(()) } else { Err(StoreError::Conflict) }
     }
 
-    /// Moves a key from one state to another.
+    /// Moves a key from one state to another, or into its own again where only the moment is to be kept.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] where it is not in the state it is moved from.
-    pub async fn set_state(&self, key: &KeyId, from: KeyState, to: KeyState) -> Result<(), StoreError> {
+    pub async fn set_state(
+        &self,
+        key: &KeyId,
+        from: KeyState,
+        to: KeyState,
+        since: Timestamp,
+    ) -> Result<(), StoreError> {
+        let to = signing_key::ActiveModel {
+            state: Set(to.to_string()),
+            since: Set(Some(since.0)),
+            since_state: Set(Some(to.to_string())),
+            ..Default::default()
+        };
         let update = signing_key::Entity::update_many()
-            .set(signing_key::ActiveModel { state: Set(to.to_string()), ..Default::default() })
+            .set(to)
             .filter(signing_key::Column::KeyId.eq(key.as_str()))
             .filter(signing_key::Column::State.eq(from.as_str()));
+        let result = update.exec(self.transaction.inner()).await.map_err(|error| self.transaction.fail(error))?;
+        if result.rows_affected == 1 { Ok(()) } else { Err(StoreError::Conflict) }
+    }
+
+    /// Puts another sealing of a key's private half in the place of the one there is; an empty one takes it away.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] where the key is not there.
+    pub async fn set_sealed(&self, key: &KeyId, sealed_private: Vec<u8>) -> Result<(), StoreError> {
+        let update = signing_key::Entity::update_many()
+            .set(signing_key::ActiveModel { sealed_private: Set(sealed_private), ..Default::default() })
+            .filter(signing_key::Column::KeyId.eq(key.as_str()));
         let result = update.exec(self.transaction.inner()).await.map_err(|error| self.transaction.fail(error))?;
         if result.rows_affected == 1 { Ok(()) } else { Err(StoreError::Conflict) }
     }

@@ -15,6 +15,7 @@ use crate::database::Database;
 use crate::entities::log_head;
 use crate::error::StoreError;
 use crate::families::FamilyWrites;
+use crate::kept_secrets::KeptSecretWrites;
 use crate::keys::KeyWrites;
 use crate::log::{self, Log};
 use crate::organizations::OrganizationWrites;
@@ -68,6 +69,12 @@ impl Transaction {
     #[must_use]
     pub fn keys(&self) -> KeyWrites<'_> {
         KeyWrites::new(self)
+    }
+
+    /// Reads and writes the secrets the issuer keeps for itself.
+    #[must_use]
+    pub fn kept_secrets(&self) -> KeptSecretWrites<'_> {
+        KeptSecretWrites::new(self)
     }
 
     /// Reads and writes authorization requests and codes.

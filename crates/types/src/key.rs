@@ -62,3 +62,41 @@ words! {
         Retired = "retired",
     }
 }
+
+impl KeyState {
+    /// Whether a key may go from this state to another. It goes forward; only where the one in its place turns out bad does it sign
+    /// again, since everybody knows it still. A retired key comes back by no way: its tokens would come with it.
+    #[must_use]
+    pub const fn may_become(self, to: Self) -> bool {
+        matches!(
+            (self, to),
+            (Self::Next, Self::Active | Self::Retired)
+                | (Self::Active, Self::Retiring)
+                | (Self::Retiring, Self::Active | Self::Retired)
+        )
+    }
+
+    /// Whether verifiers are told of the key.
+    #[must_use]
+    pub const fn is_published(self) -> bool {
+        !matches!(self, Self::Retired)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_retired_key_becomes_nothing_and_none_leaves_the_signature_for_the_end_at_once() {
+        for to in KeyState::ALL {
+            assert!(!KeyState::Retired.may_become(*to));
+            assert!(!to.may_become(*to));
+            assert!(!to.may_become(KeyState::Next), "published once is published");
+        }
+        assert!(!KeyState::Active.may_become(KeyState::Retired), "something has to sign");
+        assert!(KeyState::Next.may_become(KeyState::Active) && KeyState::Active.may_become(KeyState::Retiring));
+        assert!(KeyState::Retiring.may_become(KeyState::Retired) && KeyState::Next.may_become(KeyState::Retired));
+        assert!(KeyState::Retiring.may_become(KeyState::Active), "back, where the new one is bad");
+    }
+}

@@ -86,5 +86,5 @@ async fn signing_key(world: &World, key: &str) -> Result<SigningKey> {
     let database = database(world).await?;
     let record = database.keys().find(&key.parse()?).await?.context("the token's key is in the database")?;
     database.close().await;
-    Ok(SigningKey::unseal(record.algorithm, &record.key, &kek, &record.sealed_private)?)
+    Ok(SigningKey::unseal(record.algorithm, &record.key, &kek.into(), &record.sealed_private)?)
 }

@@ -78,13 +78,13 @@ impl Init {
     pub async fn run(self, app: &mut App<'_>) -> Result<Exit, Problem> {
         let config = self.issuer.load()?;
         let deps = Deps { clock: Arc::clone(&app.clock), random: Arc::new(SystemRandom) };
-        let (checked, store, kek) = server::open(&config, &deps).await.map_err(|error| start_problem(&error))?;
+        let (checked, store, keks) = server::open(&config, &deps).await.map_err(|error| start_problem(&error))?;
         let setup = Setup { store: &store, clock: &*deps.clock, random: &*deps.random };
         let made = async {
             setup.begin().await.map_err(|e| failed(&e))?;
-            let wanted = Wanted::read(checked.key_files.as_ref(), checked.signing_alg).map_err(|e| failed(&e))?;
+            let wanted = Wanted::read(checked.keys.files.as_ref(), checked.keys.algorithm).map_err(|e| failed(&e))?;
             if let Some(wanted) = wanted {
-                setup.signing_keys(&kek, wanted).await.map_err(|e| failed(&e))?;
+                setup.signing_keys(&keks, wanted).await.map_err(|e| failed(&e))?;
             }
             self.credentials(&setup, &config, &checked).await
         }

@@ -1,22 +1,31 @@
-//! `tessera key …`: signing keys.
+//! `tessera key …`: signing keys, and the key-encryption keys that they rest under.
+
+mod change;
+mod jwks;
+mod rewrap;
+mod view;
 
 use clap::{Args, Subcommand};
-use serde::Serialize;
 use tessera_api::admin::v1 as wire;
 use tessera_api::admin::v1::key_service_client::KeyServiceClient;
+use tonic::transport::Channel;
 
+use self::change::{Promote, Retire, Rotate};
+use self::jwks::ExportJwks;
+use self::rewrap::Rewrap;
+use self::view::KeyView;
+pub(super) use self::view::state_word;
 use crate::app::App;
 use crate::commands::Pages;
 use crate::connect::{Access, Administrator};
-use crate::output::{ListedView, Table, View, moment};
 use crate::problem::{Exit, Problem};
 
-/// Shows the signing keys.
+/// Shows, exchanges and puts away the signing keys.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   tessera key list
-  tessera key list -o json | jq '.[] | select(.state == \"active\")'")]
+  tessera key rotate")]
 pub struct Key {
     #[command(subcommand)]
     verb: Verb,
@@ -26,66 +35,24 @@ pub struct Key {
 enum Verb {
     /// List the keys, never their private parts.
     List(List),
+    /// Publish a new key, which then signs by itself.
+    Rotate(Rotate),
+    /// Let a published key sign, in the place of the one that does.
+    Promote(Promote),
+    /// Put a key away: its tokens are inactive everywhere.
+    Retire(Retire),
+    /// Print the published keys as a JWK set (RFC 7517).
+    ExportJwks(ExportJwks),
+    /// Seal everything under the first key-encryption key, so that the older ones are needed no more.
+    Rewrap(Rewrap),
 }
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   tessera key list
-  tessera key list -o name")]
+  tessera key list -o json | jq '.[] | select(.state == \"active\")'")]
 struct List {}
-
-/// A signing key.
-#[derive(Debug, Serialize)]
-pub struct KeyView {
-    key_id: String,
-    algorithm: String,
-    state: &'static str,
-    create_time: Option<String>,
-    /// The public key (RFC 7517), as an object where it is one.
-    public_jwk: serde_json::Value,
-}
-
-impl From<wire::Key> for KeyView {
-    fn from(key: wire::Key) -> Self {
-        Self {
-            state: state_word(key.state()),
-            create_time: moment(key.create_time.as_ref()),
-            public_jwk: serde_json::from_str(&key.public_jwk).unwrap_or(serde_json::Value::String(key.public_jwk)),
-            key_id: key.key_id,
-            algorithm: key.algorithm,
-        }
-    }
-}
-
-pub(super) const fn state_word(state: wire::KeyState) -> &'static str {
-    match state {
-        wire::KeyState::Next => "next",
-        wire::KeyState::Active => "active",
-        wire::KeyState::Retiring => "retiring",
-        wire::KeyState::Retired => "retired",
-        wire::KeyState::Unspecified => "unknown",
-    }
-}
-
-impl View for KeyView {
-    fn table(&self) -> Table {
-        Table::List(Self::HEAD.to_vec(), vec![self.row()])
-    }
-
-    fn names(&self) -> Vec<String> {
-        vec![self.key_id.clone()]
-    }
-}
-
-impl ListedView for KeyView {
-    const HEAD: &'static [&'static str] = &["KEY ID", "ALGORITHM", "STATE", "CREATED"];
-
-    fn row(&self) -> Vec<String> {
-        let created = self.create_time.clone().unwrap_or_default();
-        vec![self.key_id.clone(), self.algorithm.clone(), self.state.into(), created]
-    }
-}
 
 impl Key {
     /// Runs the verb.
@@ -93,7 +60,19 @@ impl Key {
     /// # Errors
     /// What the issuer says.
     pub async fn run(self, app: &mut App<'_>) -> Result<Exit, Problem> {
-        let Verb::List(List {}) = self.verb;
+        match self.verb {
+            Verb::List(verb) => verb.run(app).await,
+            Verb::Rotate(verb) => verb.run(app).await,
+            Verb::Promote(verb) => verb.run(app).await,
+            Verb::Retire(verb) => verb.run(app).await,
+            Verb::ExportJwks(verb) => verb.run(app).await,
+            Verb::Rewrap(verb) => verb.run(app).await,
+        }
+    }
+}
+
+impl List {
+    async fn run(self, app: &mut App<'_>) -> Result<Exit, Problem> {
         let admin = app.administrator(Access::Read).await?;
         let views: Vec<KeyView> = all(&admin).await?.into_iter().map(KeyView::from).collect();
         if views.is_empty() {
@@ -103,9 +82,13 @@ impl Key {
     }
 }
 
+fn service(admin: &Administrator) -> KeyServiceClient<Channel> {
+    KeyServiceClient::new(admin.channel())
+}
+
 /// Every key there is.
 pub(super) async fn all(admin: &Administrator) -> Result<Vec<wire::Key>, Problem> {
-    let mut service = KeyServiceClient::new(admin.channel());
+    let mut service = service(admin);
     let mut pages = Pages::new(None);
     let mut keys = Vec::new();
     loop {

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use tessera_keys::KeyFiles;
 use tessera_kit::config::{ConfigError, ConfigErrors};
 use tessera_types::{Algorithm, Audience};
 
-use super::{Config, KeySource, Keys};
+use super::Config;
 use crate::mail::MailOptions;
+use crate::operations::keys::{KeyPolicy, Schedule};
 
 /// What the configuration says, checked. It holds the database's password, and so has no `Debug`.
 #[derive(Clone)]
@@ -26,16 +26,16 @@ pub struct Checked {
     pub default_audience: Audience,
     /// See [`Proxy::trusted_cidrs`](super::Proxy::trusted_cidrs).
     pub trusted_proxies: Vec<IpNet>,
-    /// See [`Tokens::signing_alg`](super::Tokens::signing_alg).
-    pub signing_alg: Algorithm,
-    /// See [`Keys`](super::Keys): where the operator's own key is; none where the issuer makes one.
-    pub key_files: Option<KeyFiles>,
+    /// See [`Keys`](super::Keys) and [`Tokens::signing_alg`](super::Tokens::signing_alg).
+    pub keys: KeyPolicy,
     /// See [`Mail`](super::Mail); none where it is off.
     pub mail: Option<MailOptions>,
     /// See [`Database::url`](super::Database::url).
     pub database_url: String,
     /// See [`Secrets::kek_file`](super::Secrets::kek_file).
     pub kek_file: PathBuf,
+    /// See [`Secrets::old_kek_files`](super::Secrets::old_kek_files).
+    pub old_kek_files: Vec<PathBuf>,
     /// Whether the key-encryption key may be made where it is missing: only at its default place.
     pub make_kek: bool,
 }
@@ -67,10 +67,12 @@ impl Config {
         );
         let networks: Option<Vec<IpNet>> = self.proxy.trusted_cidrs.iter().map(|text| network(text)).collect();
         wrong.unless(networks.is_some(), "proxy.trusted_cidrs", "networks such as 10.0.0.0/8, or addresses");
-        let nowhere = |path: &PathBuf| path.as_os_str().is_empty();
-        let missing =
-            self.keys.source == KeySource::Files && (nowhere(&self.keys.private_key) || nowhere(&self.keys.public_key));
-        wrong.unless(!missing, "keys.private_key", "a path, and public_key another, where source is files");
+        self.keys.check(self.tokens.access_ttl, &mut wrong);
+        wrong.unless(
+            !self.secrets.old_kek_files.iter().any(|path| path.as_os_str().is_empty()),
+            "secrets.old_kek_files",
+            "paths of key-encryption keys, or an empty list",
+        );
         let mail = self.mail.check(&self.data_dir, &mut wrong);
         let signing_alg: Option<Algorithm> = self.tokens.signing_alg.parse().ok();
         wrong.unless(signing_alg.is_some(), "tokens.signing_alg", "RS256, ES256 or EdDSA");
@@ -89,11 +91,11 @@ impl Config {
                     default_audience: default,
                     mail,
                     trusted_proxies: networks,
-                    key_files: self.key_files(),
-                    signing_alg,
+                    keys: self.key_policy(signing_alg),
                     database_url: self.database_url(),
                     make_kek: self.secrets.kek_file.as_os_str().is_empty(),
                     kek_file: self.kek_file(),
+                    old_kek_files: self.secrets.old_kek_files.clone(),
                 })
             }
             _ => Err(ConfigErrors(wrong.0)),
@@ -152,9 +154,13 @@ impl Config {
         }
     }
 
-    fn key_files(&self) -> Option<KeyFiles> {
-        let Keys { source, private_key, public_key } = &self.keys;
-        (*source == KeySource::Files).then(|| KeyFiles { private: private_key.clone(), public: public_key.clone() })
+    fn key_policy(&self, algorithm: Algorithm) -> KeyPolicy {
+        let schedule = Schedule {
+            rotate_after: Some(self.keys.rotate_after).filter(|span| !span.is_zero()),
+            publish_for: self.keys.publish_for,
+            retire_after: self.keys.retire_after,
+        };
+        KeyPolicy { algorithm, files: self.keys.files(), schedule }
     }
 
     fn kek_file(&self) -> PathBuf {

@@ -6,7 +6,7 @@
 //! from a forged one, and only the former kills its family.
 
 use subtle::ConstantTimeEq as _;
-use tessera_keys::{Kek, MacKey};
+use tessera_keys::MacKey;
 use tessera_types::{GrantId, Randomness, RefreshToken, random};
 
 /// Makes refresh tokens, and knows them again.
@@ -17,11 +17,11 @@ pub struct Lineage {
 }
 
 impl Lineage {
-    /// The lineage of everybody who has this key-encryption key. Under another one the tokens there are go on working; only those spent
-    /// before are then not known any more.
+    /// The lineage of everybody who has these two keys. Under others the tokens there are go on working; only those spent before are
+    /// then not known any more.
     #[must_use]
-    pub fn new(kek: &Kek) -> Self {
-        Self { next: kek.derive("refresh token: successor"), tag: kek.derive("refresh token: tag") }
+    pub fn new(next: MacKey, tag: MacKey) -> Self {
+        Self { next, tag }
     }
 
     /// The first token of a family.
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     fn lineage(key: u8) -> Lineage {
-        Lineage::new(&Kek::from_bytes(&[key; 32]).expect("a key"))
+        Lineage::new(MacKey::from_bytes(&[key; 32]), MacKey::from_bytes(&[key + 100; 32]))
     }
 
     #[test]

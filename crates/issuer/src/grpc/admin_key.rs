@@ -1,16 +1,20 @@
 //! `tessera.admin.v1.KeyService`.
 
 use tessera_api::admin::v1::key_service_server::KeyService;
-use tessera_api::admin::v1::{self as api, ListKeysRequest, ListKeysResponse};
+use tessera_api::admin::v1::{
+    self as api, ListKeysRequest, ListKeysResponse, PromoteKeyRequest, PromoteKeyResponse, RetireKeyRequest,
+    RetireKeyResponse, RewrapKeysRequest, RewrapKeysResponse, RotateKeyRequest, RotateKeyResponse,
+};
+use tessera_keys::KekId;
 use tessera_store::SigningKeyRecord;
-use tessera_types::KeyState;
 use tessera_types::scope::reserved;
+use tessera_types::{KeyId, KeyState};
 use tonic::{Request, Response, Status};
 
 use super::page::Page;
 use super::{access, wire};
 use crate::context::Context;
-use crate::operations::keys;
+use crate::operations::keys::{self, Schedule};
 
 /// The service.
 pub(crate) struct KeyAdministration(pub Context);
@@ -28,11 +32,59 @@ impl KeyService for KeyAdministration {
             None => all,
         };
         let (records, next_page_token) = page.cut(rest, |record| record.key.as_str());
-        Ok(Response::new(ListKeysResponse { keys: records.into_iter().map(key).collect(), next_page_token }))
+        let schedule = &self.0.policy.keys.schedule;
+        let keys = records.into_iter().map(|record| key(schedule, record)).collect();
+        Ok(Response::new(ListKeysResponse { keys, next_page_token }))
+    }
+
+    async fn rotate_key(&self, request: Request<RotateKeyRequest>) -> Result<Response<RotateKeyResponse>, Status> {
+        access::allow(&self.0, &request, &[reserved::ADMIN]).await?;
+        let now = request.into_inner().promote_now;
+        let changed = keys::rotate(&self.0, now).await.map_err(|error| access::refused(&error))?;
+        let (key, revision) = self.told(changed);
+        Ok(Response::new(RotateKeyResponse { key, revision }))
+    }
+
+    async fn promote_key(&self, request: Request<PromoteKeyRequest>) -> Result<Response<PromoteKeyResponse>, Status> {
+        access::allow(&self.0, &request, &[reserved::ADMIN]).await?;
+        let message = request.into_inner();
+        let named = if message.key_id.is_empty() { None } else { Some(key_id(&message.key_id)?) };
+        let changed = keys::promote(&self.0, named.as_ref(), message.now).await;
+        let (key, revision) = self.told(changed.map_err(|error| access::refused(&error))?);
+        Ok(Response::new(PromoteKeyResponse { key, revision }))
+    }
+
+    async fn retire_key(&self, request: Request<RetireKeyRequest>) -> Result<Response<RetireKeyResponse>, Status> {
+        access::allow(&self.0, &request, &[reserved::ADMIN]).await?;
+        let named = key_id(&request.into_inner().key_id)?;
+        let changed = keys::retire(&self.0, &named).await.map_err(|error| access::refused(&error))?;
+        let (key, revision) = self.told(changed);
+        Ok(Response::new(RetireKeyResponse { key, revision }))
+    }
+
+    async fn rewrap_keys(&self, request: Request<RewrapKeysRequest>) -> Result<Response<RewrapKeysResponse>, Status> {
+        access::allow(&self.0, &request, &[reserved::ADMIN]).await?;
+        let done = keys::rewrap(&self.0).await.map_err(|error| access::refused(&error))?;
+        Ok(Response::new(RewrapKeysResponse {
+            rewrapped: done.rewrapped,
+            total: done.total,
+            kek_id: done.kek.to_string(),
+        }))
     }
 }
 
-fn key(record: SigningKeyRecord) -> api::Key {
+impl KeyAdministration {
+    fn told(&self, changed: keys::Changed) -> (Option<api::Key>, String) {
+        (Some(key(&self.0.policy.keys.schedule, changed.key)), changed.revision.to_string())
+    }
+}
+
+fn key_id(text: &str) -> Result<KeyId, Status> {
+    text.parse()
+        .map_err(|_| wire::invalid("key_id", "A key id has 1 to 255 bytes. List the keys to see which there are."))
+}
+
+fn key(schedule: &Schedule, record: SigningKeyRecord) -> api::Key {
     let state = match record.state {
         KeyState::Next => api::KeyState::Next,
         KeyState::Active => api::KeyState::Active,
@@ -40,6 +92,9 @@ fn key(record: SigningKeyRecord) -> api::Key {
         KeyState::Retired => api::KeyState::Retired,
     };
     api::Key {
+        state_time: Schedule::since(&record).map(wire::timestamp),
+        change_time: schedule.changes(&record).map(wire::timestamp),
+        kek_id: KekId::of(&record.sealed_private).map(|kek| kek.to_string()).unwrap_or_default(),
         key_id: record.key.to_string(),
         algorithm: record.algorithm.to_string(),
         state: state.into(),

@@ -16,8 +16,11 @@ use crate::operations::keys;
 /// Where the metadata is (RFC 8414 section 3).
 pub(super) const WELL_KNOWN: &str = "/.well-known/oauth-authorization-server";
 
-/// Verifiers may keep both documents this long. One that meets a `kid` it does not know fetches the keys again.
+/// Verifiers may keep the metadata this long.
 const CACHE: HeaderValue = HeaderValue::from_static("public, max-age=60");
+
+/// Verifiers may keep the keys this many seconds at most. One that meets a `kid` it does not know fetches them again.
+const KEEP_KEYS: u64 = 60;
 
 /// The metadata. It lists what is enabled, and nothing else (security.md, item 38).
 #[derive(Clone, Serialize)]
@@ -73,8 +76,11 @@ impl Document {
 /// `GET /oauth2/jwks`.
 pub(super) async fn jwks(State(cx): State<Context>) -> Response {
     let Some(set) = keys::jwks(&cx) else { return client::refused(&NotReady) };
+    // Never longer than a new key is published before it signs.
+    let keep = cx.policy.keys.schedule.publish_for.as_secs().min(KEEP_KEYS);
+    let cache = HeaderValue::try_from(format!("public, max-age={keep}")).unwrap_or(CACHE);
     let headers =
-        [(header::CACHE_CONTROL, CACHE), (header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+        [(header::CACHE_CONTROL, cache), (header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
     (headers, set).into_response()
 }
 

@@ -5,13 +5,18 @@
 
 pub mod administrator;
 pub mod fixtures;
+pub(in crate::operations) mod kept;
 
-use tessera_keys::{Kek, KeyFileError, KeyFiles, SigningKey};
+pub use kept::KeptKeys;
+
+use tessera_keys::{KekRing, KeyFileError, KeyFiles, SealError, SigningKey};
 use tessera_ledger::event::{Event, KeyFact};
 use tessera_store::{Database, ScopeRecord, SigningKeyRecord, StoreError, Transaction};
 use tessera_types::random;
 use tessera_types::scope::reserved;
-use tessera_types::{Algorithm, Clock, Epoch, KeyState, Randomness};
+use tessera_types::{Algorithm, Clock, Epoch, KeyId, KeyState, Randomness};
+
+use super::keys::shift;
 
 /// What the set-up works with.
 pub struct Setup<'a> {
@@ -31,14 +36,6 @@ pub enum Wanted {
     Own(SigningKey),
 }
 
-/// The keys an issuer starts with.
-pub struct SigningKeys {
-    /// The one that signs.
-    pub signer: SigningKey,
-    /// The one that will, once everybody who checks tokens knows it.
-    pub next: Option<SigningKey>,
-}
-
 /// Why the set-up failed.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
@@ -47,7 +44,7 @@ pub enum SetupError {
     Store(#[from] StoreError),
     /// A private key cannot be opened.
     #[error(
-        "the signing key {key} cannot be opened with the key-encryption key in [secrets] kek_file; give the file it was sealed with"
+        "the signing key {key} cannot be opened with the key-encryption keys in [secrets] kek_file and old_kek_files; give the file it was sealed with"
     )]
     Unseal {
         /// The key.
@@ -55,6 +52,25 @@ pub enum SetupError {
         /// Why.
         #[source]
         source: tessera_keys::KeyError,
+    },
+    /// A secret that the issuer keeps for itself cannot be opened.
+    #[error(
+        "the secret for {name} cannot be opened with the key-encryption keys in [secrets] kek_file and old_kek_files; give the file it was sealed with"
+    )]
+    UnsealSecret {
+        /// What it is for.
+        name: String,
+        /// Why.
+        #[source]
+        source: SealError,
+    },
+    /// The operator's own key has been retired.
+    #[error(
+        "the key in the files, {key}, has been retired, and tokens under it would come back with it; make another pair"
+    )]
+    Retired {
+        /// The key.
+        key: String,
     },
     /// The operator's own key cannot be used.
     #[error(transparent)]
@@ -86,41 +102,54 @@ impl Setup<'_> {
         Ok(())
     }
 
-    /// The key that signs, and where another one is wanted, the key that is to take its place. Where there is none yet, the one that is
-    /// wanted signs at once: nobody has fetched keys before it.
+    /// The key that signs. Where another one is wanted, that is published, and signs when everybody knows it; where there is none yet,
+    /// the one that is wanted signs at once: nobody has fetched keys before it.
     ///
     /// # Errors
-    /// `Unseal` where the key-encryption key is not the one a key was sealed with.
-    pub async fn signing_keys(&self, kek: &Kek, wanted: Wanted) -> Result<SigningKeys, SetupError> {
+    /// `Unseal` where the key-encryption key is not the one a key was sealed with; `Retired` where the operator's own key is.
+    pub async fn signing_keys(&self, keks: &KekRing, wanted: Wanted) -> Result<SigningKey, SetupError> {
         let mut tx = self.store.begin().await?;
         // `tessera init` and an issuer that start at once make one key.
         tx.exclusive().await?;
         let records = tx.keys().list().await?;
-        let of = |state| records.iter().filter(move |record| record.state == state);
-        let keys = match of(KeyState::Active).next() {
-            Some(active) if wanted.is(active) => {
-                SigningKeys { signer: reopened(&mut tx, kek, active).await?, next: None }
+        let Some(active) = records.iter().find(|record| record.state == KeyState::Active) else {
+            let signer = self.publish(&mut tx, keks, wanted, KeyState::Active).await?;
+            tx.commit().await?;
+            return Ok(signer);
+        };
+        if wanted.is(active) || records.iter().any(|record| record.state == KeyState::Next && wanted.is(record)) {
+            let signer = reopened(&mut tx, keks, active).await?;
+            tx.commit().await?;
+            return Ok(signer);
+        }
+        let known = records.iter().find(|record| matches!(&wanted, Wanted::Own(key) if *key.key_id() == record.key));
+        let signer = match known {
+            Some(retired) if retired.state == KeyState::Retired => {
+                return Err(SetupError::Retired { key: retired.key.to_string() });
             }
-            Some(active) => {
-                let signer = reopened(&mut tx, kek, active).await?;
-                let waiting = of(KeyState::Next).find(|record| wanted.is(record));
-                let next = match waiting {
-                    Some(record) => reopened(&mut tx, kek, record).await?,
-                    None => self.publish(&mut tx, kek, wanted, KeyState::Next).await?,
-                };
-                SigningKeys { signer, next: Some(next) }
+            // It signed before, and everybody knows it still.
+            Some(known) => {
+                let signer = reopened(&mut tx, keks, known).await?;
+                let at = self.clock.now();
+                shift(&mut tx, active, KeyState::Retiring, at).await?;
+                shift(&mut tx, known, KeyState::Active, at).await?;
+                signer
             }
-            None => SigningKeys { signer: self.publish(&mut tx, kek, wanted, KeyState::Active).await?, next: None },
+            None => {
+                let signer = reopened(&mut tx, keks, active).await?;
+                self.publish(&mut tx, keks, wanted, KeyState::Next).await?;
+                signer
+            }
         };
         tx.commit().await?;
-        Ok(keys)
+        Ok(signer)
     }
 
-    /// Keeps a key and tells everybody of it. One of the operator's own may have been here before.
+    /// Keeps a key and tells everybody of it.
     async fn publish(
         &self,
         tx: &mut Transaction,
-        kek: &Kek,
+        keks: &KekRing,
         wanted: Wanted,
         state: KeyState,
     ) -> Result<SigningKey, SetupError> {
@@ -128,20 +157,15 @@ impl Setup<'_> {
             Wanted::Algorithm(algorithm) => SigningKey::generate(algorithm)?,
             Wanted::Own(key) => key,
         };
-        let (id, algorithm) = (key.key_id().clone(), key.algorithm());
-        if let Some(record) = tx.keys().find(&id).await? {
-            tx.keys().set_state(&id, record.state, state).await?;
-            tx.record(fact(&record, state));
-            return Ok(key);
-        }
-        let sealed_private = key.seal(kek, self.random)?;
+        let (id, algorithm, now) = (key.key_id().clone(), key.algorithm(), self.clock.now());
         let record = SigningKeyRecord {
             key: id,
             algorithm,
             state,
             public_jwk: key.public_jwk(),
-            sealed_private,
-            created: self.clock.now(),
+            sealed_private: key.seal(keks.first(), self.random)?,
+            created: now,
+            since: Some(now),
         };
         tx.keys().insert(&record).await?;
         tx.record(fact(&record, state));
@@ -164,6 +188,14 @@ impl Wanted {
         Ok(own.map(Self::Own))
     }
 
+    /// The operator's own key, where it is that.
+    pub(crate) fn own(&self) -> Option<KeyId> {
+        match self {
+            Self::Algorithm(_) => None,
+            Self::Own(key) => Some(key.key_id().clone()),
+        }
+    }
+
     fn is(&self, record: &SigningKeyRecord) -> bool {
         match self {
             Self::Algorithm(algorithm) => record.algorithm == *algorithm,
@@ -173,8 +205,8 @@ impl Wanted {
 }
 
 /// Opens a key. One that was published before it had a certificate is published with it.
-async fn reopened(tx: &mut Transaction, kek: &Kek, record: &SigningKeyRecord) -> Result<SigningKey, SetupError> {
-    let key = open(kek, record)?;
+async fn reopened(tx: &mut Transaction, keks: &KekRing, record: &SigningKeyRecord) -> Result<SigningKey, SetupError> {
+    let key = open(keks, record)?;
     let public_jwk = key.public_jwk();
     if public_jwk != record.public_jwk {
         tx.keys().set_public_jwk(&record.key, &public_jwk).await?;
@@ -183,8 +215,8 @@ async fn reopened(tx: &mut Transaction, kek: &Kek, record: &SigningKeyRecord) ->
     Ok(key)
 }
 
-fn open(kek: &Kek, record: &SigningKeyRecord) -> Result<SigningKey, SetupError> {
-    SigningKey::unseal(record.algorithm, &record.key, kek, &record.sealed_private)
+fn open(keks: &KekRing, record: &SigningKeyRecord) -> Result<SigningKey, SetupError> {
+    SigningKey::unseal(record.algorithm, &record.key, keks, &record.sealed_private)
         .map_err(|source| SetupError::Unseal { key: record.key.to_string(), source })
 }
 

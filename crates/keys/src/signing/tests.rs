@@ -26,7 +26,7 @@ fn a_sealed_key_opens_as_the_same_key() {
     for algorithm in Algorithm::ALL {
         let key = SigningKey::generate(*algorithm).expect("a key");
         let sealed = key.seal(&kek(1), &Fixed(2)).expect("seals");
-        let opened = SigningKey::unseal(*algorithm, key.key_id(), &kek(1), &sealed).expect("opens");
+        let opened = SigningKey::unseal(*algorithm, key.key_id(), &kek(1).into(), &sealed).expect("opens");
         assert_eq!(opened.key_id(), key.key_id());
         let signature = opened.sign(b"message").expect("signs");
         assert_eq!(key.public().verify(b"message", &signature), Ok(()));
@@ -37,9 +37,10 @@ fn a_sealed_key_opens_as_the_same_key() {
 fn a_sealed_key_does_not_open_in_the_place_of_another() {
     let (one, other) = (generate(), generate());
     let sealed = one.seal(&kek(1), &Fixed(2)).expect("seals");
-    let error = SigningKey::unseal(Algorithm::EdDsa, other.key_id(), &kek(1), &sealed).expect_err("bound to its id");
+    let error =
+        SigningKey::unseal(Algorithm::EdDsa, other.key_id(), &kek(1).into(), &sealed).expect_err("bound to its id");
     assert!(matches!(error, KeyError::Sealed(SealError::Altered)));
-    let error = SigningKey::unseal(Algorithm::EdDsa, one.key_id(), &kek(9), &sealed).expect_err("another kek");
+    let error = SigningKey::unseal(Algorithm::EdDsa, one.key_id(), &kek(9).into(), &sealed).expect_err("another kek");
     assert!(matches!(error, KeyError::Sealed(SealError::OtherKek)));
 }
 
@@ -48,7 +49,7 @@ fn a_key_that_opens_but_is_another_is_refused() {
     let (one, other) = (generate(), generate());
     let der = one.to_pkcs8().expect("DER");
     let sealed = kek(1).seal(&Fixed(2), other.key_id().as_str().as_bytes(), &der).expect("seals");
-    let error = SigningKey::unseal(Algorithm::EdDsa, other.key_id(), &kek(1), &sealed).expect_err("another key");
+    let error = SigningKey::unseal(Algorithm::EdDsa, other.key_id(), &kek(1).into(), &sealed).expect_err("another key");
     assert!(matches!(error, KeyError::OtherKey));
 }
 

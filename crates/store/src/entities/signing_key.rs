@@ -15,6 +15,8 @@ pub struct Model {
     pub public_jwk: String,
     pub sealed_private: Vec<u8>,
     pub created: i64,
+    pub since: Option<i64>,
+    pub since_state: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
@@ -31,6 +33,8 @@ impl TryFrom<Model> for SigningKeyRecord {
 }
 
 fn read(row: Model) -> Result<SigningKeyRecord, Cause> {
+    // Written for another state: a version that knows nothing of it has moved the key since.
+    let known = row.since_state.as_ref() == Some(&row.state);
     Ok(SigningKeyRecord {
         key: row.key_id.parse()?,
         algorithm: row.algorithm.parse()?,
@@ -38,6 +42,7 @@ fn read(row: Model) -> Result<SigningKeyRecord, Cause> {
         public_jwk: row.public_jwk,
         sealed_private: row.sealed_private,
         created: Timestamp(row.created),
+        since: row.since.filter(|_| known).map(Timestamp),
     })
 }
 
@@ -50,6 +55,8 @@ impl From<&SigningKeyRecord> for ActiveModel {
             public_jwk: Set(record.public_jwk.clone()),
             sealed_private: Set(record.sealed_private.clone()),
             created: Set(record.created.0),
+            since: Set(record.since.map(|at| at.0)),
+            since_state: Set(record.since.map(|_| record.state.to_string())),
         }
     }
 }

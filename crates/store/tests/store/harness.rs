@@ -176,6 +176,7 @@ pub(crate) fn key(id: &str, state: KeyState) -> SigningKeyRecord {
         public_jwk: r#"{"kty":"EC"}"#.into(),
         sealed_private: vec![0, 255, 1, 0],
         created: Timestamp(1_700_000_000),
+        since: Some(Timestamp(1_700_000_100)),
     }
 }
 
