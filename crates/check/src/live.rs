@@ -50,16 +50,15 @@ pub(crate) fn standing(
     if state.is_revoked(&claims.token, claims.grant.as_ref(), claims.expires) {
         return Standing::Inactive;
     }
-    if claims.rev.epoch != state.epoch() || claims.rev.number > applied {
-        return Standing::Behind;
-    }
+    // One of a log that is not known here is of one that is yet to be heard of.
+    let Some(rev) = state.place_of(claims.rev).filter(|rev| *rev <= applied) else { return Standing::Behind };
     if claims.not_before > now.plus(not_before_leeway) || !key_accepted(state, verified) {
         return Standing::Inactive;
     }
     let client = state.client(&claims.client).filter(|client| {
         client.state.enabled
-            && claims.rev.number >= client.watermark()
-            && claims.rev.number >= other_watermarks(state, verified)
+            && rev >= client.watermark()
+            && rev >= other_watermarks(state, verified)
             && meets(rule, claims, &client.state)
     });
     let revision = Revision { epoch: state.epoch(), number: applied };

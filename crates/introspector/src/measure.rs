@@ -17,6 +17,7 @@ pub(crate) struct Measures {
     entries: Gauge,
     remembered: Gauge,
     resyncs: Counter,
+    rewritten: Gauge,
 }
 
 struct BySource {
@@ -55,6 +56,11 @@ impl Measures {
             entries: metrics.gauge("tessera_replica_entries", "Facts of the log held in memory.", &[]),
             remembered: metrics.gauge("tessera_verified_tokens", "Verified tokens that are remembered.", &[]),
             resyncs: metrics.counter("tessera_replica_resyncs_total", "Snapshots installed.", &[]),
+            rewritten: metrics.gauge(
+                "tessera_log_rewritten",
+                "1 where the issuer's database lacks what was applied here: it was set back without a new epoch.",
+                &[],
+            ),
         }
     }
 
@@ -68,6 +74,11 @@ impl Measures {
         };
         if active { &measures.active } else { &measures.inactive }.increment(1);
         measures.duration.record(took.as_secs_f64());
+    }
+
+    /// Whether the issuer's log is known to be another one than was applied here.
+    pub(crate) fn rewritten(&self, rewritten: bool) {
+        self.rewritten.set(if rewritten { 1.0 } else { 0.0 });
     }
 
     pub(crate) fn resynced(&self) {

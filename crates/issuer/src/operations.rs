@@ -9,6 +9,7 @@ pub mod housekeeping;
 pub mod introspect;
 pub mod keys;
 pub mod organizations;
+pub mod restored;
 pub mod revoke;
 pub mod scopes;
 pub mod sessions;

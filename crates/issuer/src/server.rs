@@ -324,6 +324,9 @@ async fn look(cx: &Context, database: &Check, log: &Check, key: &Check) {
     database.set(writable);
     log.set(cx.publication.in_touch(cx.clock.monotonic()));
     key.set(cx.signer.load().is_some());
+    if cx.publication.has_diverged() {
+        cx.telemetry.log_rewritten.set(1.0);
+    }
 }
 
 impl Running {

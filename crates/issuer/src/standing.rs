@@ -42,14 +42,15 @@ pub fn applied(cx: &Context) -> Result<Revision, NotReady> {
 /// [`NotReady`] where nobody can tell.
 pub async fn stands(cx: &Context, rev: Revision, owners: Owners<'_>) -> Result<bool, NotReady> {
     let now = applied(cx)?;
-    if now.epoch != rev.epoch {
-        return Ok(false);
-    }
-    if now.number < rev.number && tokio::time::timeout(CATCH_UP, cx.replica.wait_for(rev)).await.is_err() {
+    if now.epoch == rev.epoch
+        && now.number < rev.number
+        && tokio::time::timeout(CATCH_UP, cx.replica.wait_for(rev)).await.is_err()
+    {
         return Err(NotReady);
     }
     let state = cx.replica.state().ok_or(NotReady)?;
-    Ok(state.epoch() == rev.epoch && watermark(&state, owners) <= rev.number)
+    // From before a restore it stands where the watermark of everything was not raised; of a log nobody knows it does not.
+    Ok(state.place_of(rev).is_some_and(|rev| watermark(&state, owners) <= rev))
 }
 
 /// Whether a token with this `rev` would be dead on arrival: something it depends on changed after `rev` was taken.

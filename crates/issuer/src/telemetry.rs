@@ -8,6 +8,10 @@ use tessera_types::{ErrorCode, GrantType, KeyState};
 
 use crate::client_auth::AuthMethod;
 
+const LOG_REWRITTEN: &str = "tessera_log_rewritten";
+const LOG_REWRITTEN_HELP: &str =
+    "1 where the database lacks what this process or an introspector has applied: it was set back without a new epoch.";
+
 /// The handles.
 #[derive(Clone)]
 pub struct Telemetry {
@@ -17,6 +21,8 @@ pub struct Telemetry {
     refresh_reuse: Counter,
     /// Whether the floor has stopped, for want of a clock to believe.
     pub floor_stopped: Gauge,
+    /// Whether the database lacks what was in its log before.
+    pub log_rewritten: Gauge,
 }
 
 impl Telemetry {
@@ -38,7 +44,8 @@ impl Telemetry {
             "1 where the clocks jumped or differ, so that what is remembered is not deleted by them until a restart.",
             &[],
         );
-        Self { metrics, barrier, refresh_reuse, floor_stopped }
+        let log_rewritten = metrics.gauge(LOG_REWRITTEN, LOG_REWRITTEN_HELP, &[]);
+        Self { metrics, barrier, refresh_reuse, floor_stopped, log_rewritten }
     }
 
     /// Counts a token request; `None` is success.

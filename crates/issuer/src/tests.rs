@@ -10,6 +10,7 @@ mod housekeeping;
 mod keys;
 mod people;
 mod refreshing;
+mod restored;
 mod revocation;
 mod users;
 

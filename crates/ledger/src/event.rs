@@ -37,6 +37,12 @@ pub enum Event {
     KeyChanged(KeyFact),
     /// The floor rose: what expired before it is inactive, and entries below it may be forgotten.
     ExpiredBefore(Timestamp),
+    /// The database was restored from a backup, and what follows is another log. Of the former one everything up to the place before
+    /// this event is in it; what had come after that is lost.
+    EpochBegan {
+        /// The log before.
+        former: Epoch,
+    },
 }
 
 /// Whose tokens a watermark is about.
@@ -145,6 +151,7 @@ impl Event {
             Self::ClientChanged { client, .. } => format!("client:{client}"),
             Self::KeyChanged(fact) => format!("key:{}", fact.key),
             Self::ExpiredBefore(_) => "floor".to_owned(),
+            Self::EpochBegan { former } => format!("epoch:{former}"),
         }
     }
 

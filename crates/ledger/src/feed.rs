@@ -19,6 +19,12 @@ pub const MAX_HEAD_REQUESTS: usize = 64;
 /// How many entries go into one delta at most.
 pub const MAX_DELTA: usize = 1024;
 
+/// The reason of [`FeedError::Ahead`].
+pub const SYNC_REPLICA_AHEAD: &str = "SYNC_REPLICA_AHEAD";
+
+/// The reason of [`FeedError::Rewritten`].
+pub const SYNC_LOG_REWRITTEN: &str = "SYNC_LOG_REWRITTEN";
+
 /// What an issuer offers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Terms {
@@ -118,6 +124,13 @@ pub enum FeedError {
         /// Where the log stands.
         head: u64,
     },
+    /// The log has another hash where the replica stands: what it applied there is gone from the database. A snapshot of what is
+    /// there now would make it forget revocations.
+    #[error("the log has another hash at revision {replica} than the replica")]
+    Rewritten {
+        /// Where the replica stands.
+        replica: u64,
+    },
     /// An ack for what was never sent.
     #[error("revision {acked} was acknowledged, and {sent} is the last that was sent")]
     AckBeyond {
@@ -146,7 +159,9 @@ impl Failure for FeedError {
             Self::Silent => ErrorCode::DeadlineExceeded,
             Self::Version(_) | Self::OutOfTurn(_) | Self::AckBeyond { .. } => ErrorCode::InvalidRequest,
             Self::TooManyHeadRequests => ErrorCode::Throttled,
-            Self::Ahead { .. } | Self::Compacted(_) | Self::WrongSnapshot { .. } => ErrorCode::TemporarilyUnavailable,
+            Self::Ahead { .. } | Self::Rewritten { .. } | Self::Compacted(_) | Self::WrongSnapshot { .. } => {
+                ErrorCode::TemporarilyUnavailable
+            }
         }
     }
 
@@ -155,7 +170,8 @@ impl Failure for FeedError {
             Self::Silent => "SYNC_NO_HELLO",
             Self::Version(_) => "SYNC_VERSION",
             Self::OutOfTurn(_) => "SYNC_OUT_OF_TURN",
-            Self::Ahead { .. } => "SYNC_REPLICA_AHEAD",
+            Self::Ahead { .. } => SYNC_REPLICA_AHEAD,
+            Self::Rewritten { .. } => SYNC_LOG_REWRITTEN,
             Self::AckBeyond { .. } => "SYNC_ACK_BEYOND",
             Self::TooManyHeadRequests => "SYNC_TOO_MANY_HEAD_REQUESTS",
             Self::Compacted(_) => "LOG_COMPACTED",
@@ -171,6 +187,10 @@ impl Failure for FeedError {
             Self::Ahead { .. } => {
                 "The replica knows more of this log than the issuer. Reconnect later; if this stays so, the database was \
                  restored: run tessera db restored."
+            }
+            Self::Rewritten { .. } => {
+                "The replica applied what this log no longer holds: the database was restored, or failed over to a standby \
+                 that lacked commits. Run tessera db restored."
             }
             Self::AckBeyond { .. } => "Only what was received can be acknowledged.",
             Self::TooManyHeadRequests => "Ask for the head again when earlier requests have been answered.",
@@ -188,11 +208,16 @@ pub enum Decision {
     Snapshot,
     /// It stands ahead of the head.
     Ahead,
+    /// It has applied what is not in the log any more.
+    Rewritten,
 }
 
 /// Decides how a replica is brought up to date: it may go on where it stands only if it is of the same log and the log has the
-/// same hash at that place. (A database restored from backup has another, and cannot be mistaken for its former self.)
-/// `hash` is the log's hash at the replica's revision, where the log still has that entry.
+/// same hash at that place. `hash` is the log's hash at the replica's revision, where the log still has that entry.
+///
+/// Another hash in the same epoch means that the database was set back and has gone on since: a restored backup cannot be mistaken for its
+/// former self. There is no snapshot for such a replica, however far the log has come: the revocations that were lost are in its memory
+/// alone. The new epoch that `tessera db restored` begins is another log, and gets one.
 #[must_use]
 pub fn decide(own: Option<&Position>, head: &Position, hash: Option<ChainHash>) -> Decision {
     let Some(own) = own.filter(|own| own.epoch == head.epoch) else { return Decision::Snapshot };
@@ -205,7 +230,12 @@ pub fn decide(own: Option<&Position>, head: &Position, hash: Option<ChainHash>) 
         0 => None,
         _ => hash,
     };
-    if hash == Some(own.hash) { Decision::Resume } else { Decision::Snapshot }
+    match hash {
+        Some(hash) if hash == own.hash => Decision::Resume,
+        Some(_) => Decision::Rewritten,
+        // The entry is gone. Whether the replica's state may be followed by a snapshot, it sees itself.
+        None => Decision::Snapshot,
+    }
 }
 
 impl Feed {
@@ -233,7 +263,8 @@ impl Feed {
     /// Answers [`Output::Look`]: the head, and the log's hash at the revision asked for, unless it is gone.
     ///
     /// # Errors
-    /// [`FeedError::Ahead`] where the replica stands ahead of the head.
+    /// [`FeedError::Ahead`] where the replica stands ahead of the head, [`FeedError::Rewritten`] where it has applied what the
+    /// log no longer holds.
     pub fn looked(&mut self, head: Position, hash: Option<ChainHash>, now: Duration) -> Result<Vec<Output>, FeedError> {
         let Phase::Looking { own } = self.phase else { return Ok(Vec::new()) };
         // Entries may have been heard of while the head was read.
@@ -242,6 +273,7 @@ impl Feed {
         let result = match (decide(own.as_ref(), &head, hash), own) {
             (Decision::Resume, Some(own)) => Ok(self.resume(own.revision, &head)),
             (Decision::Ahead, Some(own)) => Err(FeedError::Ahead { replica: own.revision, head: head.revision }),
+            (Decision::Rewritten, Some(own)) => Err(FeedError::Rewritten { replica: own.revision }),
             _ => Ok(self.load(head, own)),
         };
         self.closed_by(result)

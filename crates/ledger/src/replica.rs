@@ -68,6 +68,17 @@ pub enum InstallError {
         /// Where the snapshot stands.
         offered: u64,
     },
+    /// The snapshot is of the same log at a later place, and lacks what the replica has: the database was restored from a backup, or
+    /// lost commits in a failover, without a new epoch. Installing it would make revoked tokens active.
+    #[error(
+        "the snapshot at revision {offered} lacks what the replica has applied up to revision {own} of the same log"
+    )]
+    Rewritten {
+        /// Where the replica stands.
+        own: u64,
+        /// Where the snapshot stands.
+        offered: u64,
+    },
     /// Two facts claim one place, or one claims a place outside the snapshot's log.
     #[error("the snapshot holds a fact at revision {0} that cannot be there")]
     Misplaced(u64),
@@ -97,12 +108,16 @@ impl Failure for InstallError {
     fn reason(&self) -> &'static str {
         match self {
             Self::Below { .. } => "SNAPSHOT_BELOW_REPLICA",
+            Self::Rewritten { .. } => "SNAPSHOT_REWRITTEN",
             Self::Misplaced(_) => "SNAPSHOT_MALFORMED",
         }
     }
 
     fn advice(&self) -> &'static str {
-        "The replica cannot follow its issuer now; it will try again."
+        match self {
+            Self::Below { .. } | Self::Misplaced(_) => "The replica cannot follow its issuer now; it will try again.",
+            Self::Rewritten { .. } => "The issuer's database was set back: run tessera db restored.",
+        }
     }
 }
 
@@ -183,8 +198,8 @@ impl Replica {
     /// Replaces everything known by a snapshot.
     ///
     /// # Errors
-    /// [`InstallError::Below`] where it stands below the replica in the same log; [`InstallError::Misplaced`] where it
-    /// contradicts itself.
+    /// [`InstallError::Below`] where it stands below the replica in the same log; [`InstallError::Rewritten`] where it lacks
+    /// what the replica knows of that log; [`InstallError::Misplaced`] where it contradicts itself.
     pub fn install(&self, snapshot: Snapshot) -> Result<(), InstallError> {
         let mut writer = self.writer();
         let Snapshot { position, mut facts } = snapshot;
@@ -206,6 +221,11 @@ impl Replica {
         let mut expiries = Expiries::default();
         for fact in facts {
             state.record(fact.revision, fact.event, &mut expiries);
+        }
+        if let Some(own) = writer.as_ref().filter(|own| own.state.epoch() == position.epoch)
+            && !state.continues(&own.state)
+        {
+            return Err(InstallError::Rewritten { own: own.state.applied(), offered: position.revision });
         }
         state.raise_applied(position.revision);
         let state = Arc::new(state);

@@ -102,6 +102,7 @@ pub fn event_to_wire(event: &Event) -> v1::Event {
         Event::ExpiredBefore(floor) => {
             Kind::ExpiredBefore(v1::ExpiredBefore { time: Some(time::timestamp_to_wire(*floor)) })
         }
+        Event::EpochBegan { former } => Kind::EpochBegan(v1::EpochBegan { former_epoch: former.to_string() }),
     };
     v1::Event { kind: Some(kind) }
 }
@@ -129,6 +130,9 @@ pub fn event_from_wire(event: v1::Event) -> Result<Event, WireError> {
         Kind::KeyChanged(changed) => Event::KeyChanged(key_from_wire(changed)?),
         Kind::ExpiredBefore(before) => {
             Event::ExpiredBefore(time::timestamp_from_wire(before.time, "expired_before.time")?)
+        }
+        Kind::EpochBegan(began) => {
+            Event::EpochBegan { former: parse(&began.former_epoch, "epoch_began.former_epoch")? }
         }
     })
 }
@@ -217,7 +221,10 @@ fn weight(event: &Event) -> usize {
         }
         Event::KeyChanged(fact) => fact.key.as_str().len() + fact.public_jwk.len(),
         Event::WatermarkRaised(subject) => subject.weight(),
-        Event::TokenRevoked { .. } | Event::GrantRevoked { .. } | Event::ExpiredBefore(_) => 0,
+        Event::TokenRevoked { .. }
+        | Event::GrantRevoked { .. }
+        | Event::ExpiredBefore(_)
+        | Event::EpochBegan { .. } => 0,
     }
 }
 

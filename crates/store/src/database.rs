@@ -61,7 +61,11 @@ impl Database {
             Kind::Sqlite => sqlite(options).await?,
             Kind::Postgres => postgres(options).await.map(|pool| (pool.clone(), pool))?,
         };
-        Ok(Self { shared: Arc::new(Shared { kind, writer, reader, head: watch::Sender::new(0) }) })
+        Ok(Self::of(kind, writer, reader))
+    }
+
+    pub(crate) fn of(kind: Kind, writer: DatabaseConnection, reader: DatabaseConnection) -> Self {
+        Self { shared: Arc::new(Shared { kind, writer, reader, head: watch::Sender::new(0) }) }
     }
 
     /// Makes the log's head, once: a database that has one keeps its epoch. Returns where the log stands.

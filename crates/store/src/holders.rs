@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{DatabaseConnection, EntityTrait as _};
+use sea_orm::{DatabaseConnection, DatabaseTransaction, EntityTrait as _};
 use tessera_ledger::ReplicaId;
 use tessera_types::Timestamp;
 
@@ -21,6 +21,13 @@ pub struct HolderRecord {
     pub max_staleness: Duration,
     /// When it joined last.
     pub joined: Timestamp,
+}
+
+/// Puts one record in the place of all.
+pub(crate) async fn replace(transaction: &DatabaseTransaction, record: &HolderRecord) -> Result<(), StoreError> {
+    holder::Entity::delete_many().exec(transaction).await?;
+    holder::Entity::insert(holder::ActiveModel::from(record)).exec_without_returning(transaction).await?;
+    Ok(())
 }
 
 /// Reads and writes holders, each in a transaction of its own.

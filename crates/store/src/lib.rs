@@ -8,6 +8,7 @@
 //! No secret comes here in the clear: the types take [`SecretHash`](tessera_types::SecretHash) and sealed bytes alone.
 
 pub mod authorizations;
+pub mod backup;
 pub mod cleanup;
 pub mod clients;
 pub mod consents;
@@ -37,7 +38,7 @@ pub use families::{Families, FamilyWrites, LastAccess, RefreshFamily, Turn};
 pub use holders::{HolderRecord, Holders};
 pub use kept_secrets::{KeptSecret, KeptSecretWrites, KeptSecrets};
 pub use keys::{KeyWrites, Keys, SigningKeyRecord};
-pub use log::{Log, Tail, WholeLog};
+pub use log::{ChainCheck, Log, Tail, WholeLog};
 pub use options::{ConnectError, DatabaseOptions};
 pub use organizations::{Organization, OrganizationFilter, OrganizationWrites, Organizations};
 pub use schema::{MigrationState, MigrationStatus};

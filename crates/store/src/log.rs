@@ -8,6 +8,7 @@ use std::ops::Deref;
 use sea_orm::{
     ColumnTrait as _, DatabaseExecutor, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
+use tessera_ledger::chain;
 use tessera_ledger::event::{ChainHash, Entry, Event, Fact, Position, Snapshot};
 use tessera_types::Timestamp;
 
@@ -23,6 +24,20 @@ pub enum Tail {
     /// Some of them have been compacted away: only a snapshot helps.
     Compacted,
 }
+
+/// What [`WholeLog::check_chain`] looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChainCheck {
+    /// Where the log stands.
+    pub head: Position,
+    /// How many entries the log holds; older ones have been compacted away.
+    pub entries: u64,
+    /// How many facts it holds.
+    pub facts: u64,
+}
+
+/// How many entries are checked at once.
+const CHECKED: u64 = 1000;
 
 /// Reads the log.
 pub struct Log<'a> {
@@ -151,6 +166,38 @@ impl<'a> WholeLog<'a> {
         Self { reads: Log::new(database.reader().into()), database }
     }
 
+    /// Checks that every entry chains to the one before it, up to the head, and that every fact can be read. The first entry that is
+    /// left of a compacted log is taken at its word.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`], with the first place that does not fit.
+    pub async fn check_chain(&self) -> Result<ChainCheck, StoreError> {
+        let transaction = self.database.begin_snapshot().await?;
+        let log = Log::new((&transaction).into());
+        let head = log.head_row().await?;
+        let position = Position::try_from(&head)?;
+        let mut last = (head.compacted, (head.compacted == 0).then_some(chain::START));
+        loop {
+            let query = log_event::Entity::find()
+                .filter(log_event::Column::Revision.gt(last.0))
+                .order_by_asc(log_event::Column::Revision)
+                .limit(CHECKED);
+            let rows = query.all(&transaction).await?;
+            if rows.is_empty() {
+                break;
+            }
+            for row in rows {
+                last = (row.revision, Some(chained(last, row)?));
+            }
+        }
+        if last.0 != head.revision || last.1.is_some_and(|hash| hash != position.hash) {
+            return Err(StoreError::corrupt("log_head", "the head is not where the entries end"));
+        }
+        let facts = log.facts().await?.len() as u64;
+        transaction.rollback().await?;
+        Ok(ChainCheck { head: position, entries: (head.revision - head.compacted).cast_unsigned(), facts })
+    }
+
     /// The whole state at one position, as of one moment, ordered by revision.
     pub async fn snapshot(&self) -> Result<Snapshot, StoreError> {
         let transaction = self.database.begin_snapshot().await?;
@@ -159,6 +206,20 @@ impl<'a> WholeLog<'a> {
         transaction.rollback().await?;
         Ok(snapshot)
     }
+}
+
+/// The hash of an entry, if it is the one that comes after `last`.
+fn chained(last: (i64, Option<ChainHash>), row: log_event::Model) -> Result<ChainHash, StoreError> {
+    let (before, hash) = last;
+    let (revision, payload) = (row.revision.cast_unsigned(), row.payload.clone());
+    let entry = Entry::try_from(row)?;
+    if entry.revision != before.cast_unsigned() + 1 {
+        return Err(StoreError::corrupt("log_events", format!("revision {revision} follows {before}")));
+    }
+    if hash.is_some_and(|hash| chain::next(&hash, revision, &payload) != entry.hash) {
+        return Err(StoreError::corrupt("log_events", format!("the hash at revision {revision} does not fit")));
+    }
+    Ok(entry.hash)
 }
 
 /// A revision as the database counts.

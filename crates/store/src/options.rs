@@ -1,7 +1,11 @@
 //! Where the database is and how it is used.
 
 use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr as _;
 use std::time::Duration;
+
+use sea_orm::sqlx::sqlite::SqliteConnectOptions;
 
 use crate::error::Cause;
 
@@ -45,6 +49,13 @@ impl DatabaseOptions {
                 url.split_once(':').map_or_else(|| "(no URL)".to_owned(), |(scheme, rest)| format!("{scheme}:{rest}"))
             }
         }
+    }
+
+    /// The database's file, where it is SQLite.
+    #[must_use]
+    pub fn sqlite_file(&self) -> Option<PathBuf> {
+        let options = SqliteConnectOptions::from_str(&self.url).ok().filter(|_| self.url.starts_with("sqlite:"))?;
+        Some(options.get_filename().to_owned())
     }
 
     pub(crate) fn kind(&self) -> Result<Kind, ConnectError> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use sea_orm::sea_query::LockType;
 use sea_orm::{DatabaseTransaction, DbErr, EntityTrait as _, QuerySelect as _};
 use tessera_ledger::event::{Event, Position};
+use tessera_types::Epoch;
 
 use crate::authorizations::AuthorizationWrites;
 use crate::clients::ClientWrites;
@@ -15,6 +16,7 @@ use crate::database::Database;
 use crate::entities::log_head;
 use crate::error::StoreError;
 use crate::families::FamilyWrites;
+use crate::holders::{self, HolderRecord};
 use crate::kept_secrets::KeptSecretWrites;
 use crate::keys::KeyWrites;
 use crate::log::{self, Log};
@@ -131,6 +133,17 @@ impl Transaction {
     /// Records an event. It gets its revision at the commit; events keep their order.
     pub fn record(&mut self, event: Event) {
         self.events.push(event);
+    }
+
+    /// Gives the log another epoch: what this transaction records is the first of it. For a database that was restored from a backup
+    /// alone, with nobody at work in it.
+    pub async fn begin_epoch(&self, epoch: Epoch) -> Result<(), StoreError> {
+        log::append::set_epoch(&self.inner, epoch).await.inspect_err(|_| self.mark_failed())
+    }
+
+    /// Forgets every introspector, and keeps this one record in their place.
+    pub async fn replace_holders(&self, record: &HolderRecord) -> Result<(), StoreError> {
+        holders::replace(&self.inner, record).await.inspect_err(|_| self.mark_failed())
     }
 
     /// Forgets the log's entries up to a revision; the facts stay. Who is behind it gets a snapshot. Returns how many went.

@@ -1,5 +1,12 @@
 //! `tessera db …`: the issuer's database, on the issuer's host.
 
+mod backup;
+mod manifest;
+mod programs;
+mod restore;
+mod restored;
+mod verify;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -12,12 +19,12 @@ use crate::local::{config_problem, failure_problem, issuer_config, start_problem
 use crate::output::{ListedView, Table, View};
 use crate::problem::{Exit, Problem};
 
-/// Migrates the issuer's database, or shows where it stands.
+/// Migrates the issuer's database, backs it up, restores it, or shows where it stands.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   tessera db status
-  tessera db migrate --config /etc/tessera/issuer.toml")]
+  tessera db backup --out /backup/tessera.db")]
 pub struct Db {
     #[command(subcommand)]
     verb: Verb,
@@ -29,6 +36,14 @@ enum Verb {
     Migrate(Migrate),
     /// Show every migration and whether it is applied.
     Status(Status),
+    /// Write the whole database to a file, while the issuer runs.
+    Backup(backup::Backup),
+    /// Put a backup in the place of a database that is gone.
+    Restore(restore::Restore),
+    /// Say that the database was set back: a new epoch.
+    Restored(restored::Restored),
+    /// Check the log's chain of hashes.
+    Verify(verify::Verify),
 }
 
 #[derive(Args, Debug)]
@@ -72,10 +87,14 @@ impl IssuerArgs {
         issuer_config(self.config.clone())
     }
 
-    async fn open(&self) -> Result<Database, Problem> {
+    /// Where the database is.
+    fn options(&self) -> Result<DatabaseOptions, Problem> {
         let checked = self.load()?.check().map_err(|errors| config_problem(&errors))?;
-        let options = DatabaseOptions { max_connections: 1, ..DatabaseOptions::new(&checked.database_url) };
-        Database::connect(&options).await.map_err(|error| start_problem(&StartError::from(error)))
+        Ok(DatabaseOptions { max_connections: 1, ..DatabaseOptions::new(&checked.database_url) })
+    }
+
+    async fn open(&self) -> Result<Database, Problem> {
+        Database::connect(&self.options()?).await.map_err(|error| start_problem(&StartError::from(error)))
     }
 }
 
@@ -113,6 +132,10 @@ impl Db {
         match self.verb {
             Verb::Migrate(verb) => verb.run(app).await,
             Verb::Status(verb) => verb.run(app).await,
+            Verb::Backup(verb) => verb.run(app).await,
+            Verb::Restore(verb) => verb.run(app).await,
+            Verb::Restored(verb) => verb.run(app).await,
+            Verb::Verify(verb) => verb.run(app).await,
         }
     }
 }

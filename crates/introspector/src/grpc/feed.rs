@@ -9,8 +9,10 @@ use tessera_api::sync::v1::sync_service_client::SyncServiceClient;
 use tessera_api::sync::v1::{WatchRequest, WatchResponse};
 use tessera_kit::serve::Stop;
 use tessera_kit::token_source::{TokenError, TokenSource};
+use tessera_ledger::feed::{SYNC_LOG_REWRITTEN, SYNC_REPLICA_AHEAD};
 use tessera_ledger::follower::{FollowError, Follower};
 use tessera_ledger::message::{self, Welcome};
+use tessera_ledger::replica::InstallError;
 use tessera_ledger::wire::request_to_wire;
 use tessera_ledger::{Freshness, Replica};
 use tessera_types::error::chain;
@@ -20,6 +22,7 @@ use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status, Streaming};
+use tonic_types::StatusExt as _;
 
 use crate::consistency::heads::Heads;
 use crate::measure::Measures;
@@ -76,6 +79,19 @@ enum Lost {
     Protocol(#[from] FollowError),
 }
 
+impl Lost {
+    /// Whether the issuer's log is not the one that was applied here, though it goes by the same epoch.
+    fn is_set_back(&self) -> bool {
+        match self {
+            Self::Status(status) => status
+                .get_details_error_info()
+                .is_some_and(|info| [SYNC_REPLICA_AHEAD, SYNC_LOG_REWRITTEN].contains(&info.reason.as_str())),
+            Self::Protocol(FollowError::Install(InstallError::Below { .. } | InstallError::Rewritten { .. })) => true,
+            _ => false,
+        }
+    }
+}
+
 impl Feed {
     /// Follows until the process stops.
     pub(crate) async fn run(mut self) {
@@ -91,8 +107,15 @@ impl Feed {
             self.publish();
             let wait = jittered(pause, &*self.random);
             let (error, retry_in_ms) = (chain(&lost), wait.as_millis());
+            if lost.is_set_back() {
+                self.measures.rewritten(true);
+                tracing::error!(
+                    error,
+                    retry_in_ms,
+                    "the issuer's database lacks what was applied here: it was restored, or failed over to a standby that lacked commits; calls are answered UNAVAILABLE until tessera db restored has been run beside the issuer"
+                );
             // A stream lives no longer than its connection: one that worked and ended is begun anew and nobody notices.
-            if followed {
+            } else if followed {
                 tracing::info!(error, retry_in_ms, "the feed broke off");
             } else {
                 tracing::warn!(error, retry_in_ms, "the feed cannot be followed");
@@ -159,6 +182,9 @@ impl Feed {
         let absorbed = absorbed?;
         if let Some(welcome) = &absorbed.welcome {
             self.welcomed(welcome)?;
+        }
+        if self.follower.is_caught_up() {
+            self.measures.rewritten(false);
         }
         if absorbed.installed {
             self.measures.resynced();

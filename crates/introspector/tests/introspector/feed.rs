@@ -6,7 +6,7 @@ use std::time::Duration;
 use tessera_api::introspection::v1::consistency::Requirement;
 use tessera_api::introspection::v1::{Consistency, IntrospectRequest, IntrospectResponse};
 use tessera_api::sync::v1;
-use tessera_ledger::Position;
+use tessera_ledger::event::{Event, Position, Subject};
 use tonic::{Code, Status};
 
 use crate::setting::{RESOURCE, Setting, authorized, basic, client, reason, revoked};
@@ -87,15 +87,40 @@ async fn a_restored_log_is_loaded_anew_and_its_older_tokens_wait() {
 }
 
 #[tokio::test]
-async fn a_rewritten_log_is_noticed_by_its_hash() {
+async fn what_is_older_than_a_restore_is_inactive_where_the_new_log_says_so() {
     let setting = Setting::ready().await;
+    let old = setting.token();
+    assert!(setting.is_active(&old).await);
+    let former = setting.issuer.epoch();
+    setting.issuer.restore(2, 3);
+    setting.issuer.append(Event::EpochBegan { former });
+    setting.issuer.cut();
+    let fresh = setting.token();
+    setting.until(&fresh, is_active).await;
+    assert!(setting.is_active(&old).await, "kept");
+    setting.issuer.publish(Event::WatermarkRaised(Subject::Everything)).await;
+    assert!(!setting.is_active(&old).await && !setting.is_active(&fresh).await);
+    assert!(setting.is_active(&setting.token()).await);
+}
+
+#[tokio::test]
+async fn a_rewritten_log_is_noticed_by_its_hash_and_followed_only_under_a_new_epoch() {
+    let setting = Setting::ready().await;
+    let token = setting.token();
+    assert!(setting.is_active(&token).await);
     setting.issuer.deltas(false);
+    let mut refused = setting.issuer.inner().refused.subscribe();
+    refused.mark_unchanged();
     setting.issuer.rewrite(2, vec![client("another", &[], &[]), client(RESOURCE.0, &[], &["demo-resource"])]);
     setting.issuer.cut();
-    setting.issuer.confirmed(4).await;
+    refused.changed().await.expect("it is told");
     assert_eq!(hellos(&setting)[1].map(|position| position.revision), Some(3));
-    assert_eq!(setting.issuer.inner().snapshots.load(Ordering::SeqCst), 2);
-    assert!(setting.is_active(&setting.token()).await);
+    setting.clock.advance(Duration::from_secs(11));
+    assert!(is_unavailable(&setting.ask(&token).await));
+    assert_eq!(setting.issuer.inner().snapshots.load(Ordering::SeqCst), 1, "no snapshot of what is there now");
+    setting.issuer.deltas(true);
+    setting.issuer.restore(2, 4);
+    setting.until(&setting.token(), is_active).await;
 }
 
 #[tokio::test]

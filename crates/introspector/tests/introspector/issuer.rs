@@ -16,6 +16,7 @@ use tessera_api::sync::v1::{AuthenticateClientRequest, AuthenticateClientRespons
 use tessera_introspector::callers::CallerError;
 use tessera_kit::random::SystemRandom;
 use tessera_kit::serve::{Options, Server, Serving, Stop};
+use tessera_ledger::feed::{Decision, FeedError, decide};
 use tessera_ledger::message::{Delta, Hello, PROTOCOL_VERSION, Request as Said, Response as Say, Welcome};
 use tessera_ledger::wire::{encode_event, request_from_wire, response_to_wire, snapshot_chunks};
 use tessera_ledger::{ChainHash, Entry, Event, Fact, Position, Snapshot, chain};
@@ -46,7 +47,7 @@ pub(crate) struct Inner {
     raw: broadcast::Sender<WatchResponse>,
     pub(crate) hellos: watch::Sender<Vec<Hello>>,
     pub(crate) acked: watch::Sender<u64>,
-    refused: watch::Sender<usize>,
+    pub(crate) refused: watch::Sender<usize>,
     pub(crate) snapshots: AtomicUsize,
     pub(crate) goodbyes: watch::Sender<usize>,
     pub(crate) head_requests: watch::Sender<usize>,
@@ -218,11 +219,18 @@ impl Issuer {
         Snapshot { position, facts: latest.into_values().collect() }
     }
 
-    fn resumable(&self, hello: &Hello) -> bool {
-        hello.position.is_some_and(|own| {
-            let known = usize::try_from(own.revision).expect("small");
-            own.revision <= self.head() && self.position(known) == own
-        })
+    /// Whether a replica may go on where it stands; what it is told where it may not follow at all.
+    fn resumable(&self, hello: &Hello) -> Result<bool, FeedError> {
+        let Some(own) = hello.position else { return Ok(false) };
+        let head = self.position(usize::try_from(self.head()).expect("small"));
+        let hash =
+            (own.revision <= head.revision).then(|| self.position(usize::try_from(own.revision).expect("small")).hash);
+        match decide(Some(&own), &head, hash) {
+            Decision::Resume => Ok(true),
+            Decision::Snapshot => Ok(false),
+            Decision::Ahead => Err(FeedError::Ahead { replica: own.revision, head: head.revision }),
+            Decision::Rewritten => Err(FeedError::Rewritten { replica: own.revision }),
+        }
     }
 
     async fn drive(self, mut said: Streaming<WatchRequest>, say: mpsc::Sender<Result<WatchResponse, Status>>) {
@@ -235,7 +243,14 @@ impl Issuer {
             return;
         };
         self.0.hellos.send_modify(|hellos| hellos.push(hello.clone()));
-        let resumes = self.resumable(&hello);
+        let resumes = match self.resumable(&hello) {
+            Ok(resumes) => resumes,
+            Err(error) => {
+                self.0.refused.send_modify(|count| *count += 1);
+                let _ = say.send(Err(status(&error))).await;
+                return;
+            }
+        };
         let welcome = Welcome {
             protocol_version: PROTOCOL_VERSION,
             issuer: URL.to_owned(),

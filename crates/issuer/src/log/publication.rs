@@ -163,7 +163,7 @@ impl Publication {
         let confirmed = self.shared.holders.wait(revision.number, rest).await;
         let took = self.shared.clock.monotonic().saturating_sub(begun);
         self.barrier.record(took.as_secs_f64());
-        if confirmed && !self.shared.diverged.load(Ordering::Acquire) {
+        if confirmed && !self.has_diverged() {
             Ok(())
         } else {
             tracing::warn!(%revision, "a change is durable but not confirmed by every introspector");
@@ -200,11 +200,17 @@ impl Publication {
     /// Whether the log was read lately: otherwise nobody can tell what was revoked meanwhile.
     #[must_use]
     pub fn in_touch(&self, now: Duration) -> bool {
-        if self.shared.diverged.load(Ordering::Acquire) {
+        if self.has_diverged() {
             return false;
         }
         let stamp = self.shared.read_at.load(Ordering::Acquire);
         stamp.checked_sub(1).is_some_and(|ms| now.saturating_sub(Duration::from_millis(ms)) <= MAX_STALENESS)
+    }
+
+    /// Whether the database was seen to hold another log than this process has applied. Only a restart mends that.
+    #[must_use]
+    pub fn has_diverged(&self) -> bool {
+        self.shared.diverged.load(Ordering::Acquire)
     }
 
     /// At most `limit` entries after a revision that the replica has applied.
@@ -352,7 +358,7 @@ impl Shared {
             tracing::error!(
                 own = own.revision,
                 head = head.revision,
-                "the database holds another log than this process has applied: it was restored, or failed over to a standby that lacked commits; restart the issuer and every introspector"
+                "the database holds another log than this process has applied: it was restored, or failed over to a standby that lacked commits; stop the issuer, run tessera db restored, and start it again"
             );
         }
         agrees
@@ -363,7 +369,7 @@ impl Shared {
         let snapshot = self.store.log().snapshot().await?;
         if let Err(error) = self.replica.install(snapshot) {
             self.diverged.store(true, Ordering::Release);
-            tracing::error!(error = %error, "the database is older than this process; restart the issuer and every introspector");
+            tracing::error!(error = %error, "the database is older than this process; stop the issuer, run tessera db restored, and start it again");
             return Ok(());
         }
         self.recent().clear();
@@ -375,7 +381,7 @@ impl Shared {
     fn apply(&self, entries: &[Entry]) -> bool {
         if let Err(error) = self.replica.apply(entries) {
             self.diverged.store(true, Ordering::Release);
-            tracing::error!(error = %error, "the log does not follow what this process has applied; restart the issuer");
+            tracing::error!(error = %error, "the log does not follow what this process has applied; stop the issuer, run tessera db restored, and start it again");
             return false;
         }
         let mut recent = self.recent();

@@ -88,19 +88,29 @@ fn a_replica_that_cannot_resume_gets_a_snapshot_and_counts_as_having_nothing() {
     let log = log(5);
     let head = samples::head(1, &log);
     let own = samples::head(1, &log[..3]);
-    let other_hash = Position { hash: [9; 32], ..own };
     let other_log = Position { epoch: Epoch(2), ..own };
     let ahead_in_another = Position { epoch: Epoch(2), revision: 99, ..own };
-    for (position, hash, at_least) in [
-        (None, None, 0),
-        (Some(other_hash), Some(own.hash), 3),
-        (Some(own), None, 3),
-        (Some(other_log), Some(own.hash), 0),
-        (Some(ahead_in_another), None, 0),
-    ] {
+    for (position, hash, at_least) in
+        [(None, None, 0), (Some(own), None, 3), (Some(other_log), Some(own.hash), 0), (Some(ahead_in_another), None, 0)]
+    {
         let outputs = greeted(position).looked(head, hash, Duration::ZERO);
         let expected = vec![welcome(true), heartbeat(5), Output::SendSnapshot { at_least }];
         assert_eq!(outputs, Ok(expected), "{position:?}");
+    }
+}
+
+#[test]
+fn a_replica_that_applied_what_is_gone_gets_no_snapshot_however_far_the_log_has_come() {
+    let log = log(5);
+    for own in [&log[..3], &log[..]] {
+        let own = Position { hash: [9; 32], ..samples::head(1, own) };
+        let hash = samples::head(1, &log[..usize::try_from(own.revision).expect("small")]).hash;
+        let mut feed = greeted(Some(own));
+        let outputs = feed.looked(samples::head(1, &log), Some(hash), Duration::ZERO);
+        assert_eq!(outputs, Err(FeedError::Rewritten { replica: own.revision }));
+        assert_eq!(feed.next_timeout(), None);
+        let outputs = greeted(Some(own)).looked(samples::head(2, &log), Some(hash), Duration::ZERO);
+        assert_eq!(outputs.map(|outputs| outputs[0].clone()), Ok(welcome(true)), "a new epoch is another log");
     }
 }
 
@@ -260,6 +270,7 @@ fn every_failure_has_advice_that_may_be_shown() {
         FeedError::Version(2),
         FeedError::OutOfTurn("Ack"),
         FeedError::Ahead { replica: 2, head: 1 },
+        FeedError::Rewritten { replica: 2 },
         FeedError::AckBeyond { acked: 2, sent: 1 },
         FeedError::TooManyHeadRequests,
         FeedError::Compacted(1),
@@ -286,7 +297,9 @@ proptest! {
         // At its head a log's hash is always known; before its first event it tells nothing.
         let expected = match own {
             Some((1, at, _)) if at > head => Decision::Ahead,
-            Some((1, at, true)) if at == head || kept && at > 0 => Decision::Resume,
+            Some((1, at, same)) if at == head || kept && at > 0 => {
+                if same { Decision::Resume } else { Decision::Rewritten }
+            }
             _ => Decision::Snapshot,
         };
         prop_assert_eq!(decide(position.as_ref(), &top, hash), expected);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering, fence};
 
 use foldhash::fast::RandomState;
 use papaya::HashMap;
-use tessera_types::{ClientId, Epoch, GrantId, KeyId, Timestamp, TokenId};
+use tessera_types::{ClientId, Epoch, GrantId, KeyId, Revision, Timestamp, TokenId};
 
 use super::expiries::{Expiries, is_forgotten};
 use crate::event::{ClientState, Event, KeyFact, Subject};
@@ -31,6 +31,8 @@ pub struct State {
     user_watermarks: Map<Box<str>, u64>,
     organization_watermarks: Map<Box<str>, u64>,
     consent_watermarks: Map<Subject, u64>,
+    /// The logs that this one continues, each with the last of its places that is in it.
+    former: Map<Epoch, u64>,
 }
 
 /// A client that exists.
@@ -76,6 +78,7 @@ impl State {
             user_watermarks: Map::default(),
             organization_watermarks: Map::default(),
             consent_watermarks: Map::default(),
+            former: Map::default(),
         }
     }
 
@@ -89,6 +92,18 @@ impl State {
     #[must_use]
     pub fn applied(&self) -> u64 {
         self.applied.load(Ordering::Acquire)
+    }
+
+    /// The place in this log that a `rev` stands for; `None` where it is of a log that this one knows nothing of.
+    ///
+    /// One of a log that this one continues, since the database was restored from a backup, stands for the same place, but never for
+    /// one after the last that was restored: what its issuer had applied beyond that is lost, and the places mean something else now.
+    #[must_use]
+    pub fn place_of(&self, rev: Revision) -> Option<u64> {
+        if rev.epoch == self.epoch {
+            return Some(rev.number);
+        }
+        self.former.pin().get(&rev.epoch).map(|last| rev.number.min(*last))
     }
 
     /// Whether the token, its grant, or everything that expired when it did, is revoked.
@@ -191,6 +206,7 @@ impl State {
             + self.user_watermarks.len()
             + self.organization_watermarks.len()
             + self.consent_watermarks.len()
+            + self.former.len()
             + usize::from(self.everything() > 0)
             + usize::from(self.floor().is_some())
     }
@@ -214,7 +230,28 @@ impl State {
                 self.keys.pin().insert(fact.key.clone(), Arc::new(KeyEntry { fact, revision }));
             }
             Event::ExpiredBefore(floor) => self.raise_floor(floor, expiries),
+            Event::EpochBegan { former } => {
+                self.former.pin().insert(former, revision.saturating_sub(1));
+            }
         }
+    }
+
+    /// Whether this may be a later state of the log that `earlier` is a state of: it holds every revocation that its floor does not
+    /// answer for, no watermark is lower, and no client or key is older. Where it does not, history was rewritten in between.
+    pub(super) fn continues(&self, earlier: &Self) -> bool {
+        let floor = self.floor().unwrap_or(Timestamp(NO_FLOOR));
+        let kept = |expires: &Timestamp| !is_forgotten(*expires, floor);
+        earlier.floor() <= self.floor()
+            && earlier.everything() <= self.everything()
+            && earlier.tokens.pin().iter().all(|(token, expires)| !kept(expires) || self.token_revoked(token))
+            && earlier.grants.pin().iter().all(|(grant, expires)| !kept(expires) || self.grant_revoked(grant))
+            && not_lower(&earlier.client_watermarks, &self.client_watermarks)
+            && not_lower(&earlier.user_watermarks, &self.user_watermarks)
+            && not_lower(&earlier.organization_watermarks, &self.organization_watermarks)
+            && not_lower(&earlier.consent_watermarks, &self.consent_watermarks)
+            // One that is gone was deleted, with its watermark raised.
+            && earlier.clients.pin().iter().all(|(id, old)| self.client(id).is_none_or(|new| old.revision <= new.revision))
+            && earlier.keys.pin().iter().all(|(id, old)| self.key(id).is_none_or(|new| old.revision <= new.revision))
     }
 
     /// The last step of applying: release, so that whoever sees it sees what was recorded before.
@@ -298,4 +335,10 @@ impl State {
             }
         }
     }
+}
+
+/// Whether every watermark of the first is in the second, as high or higher.
+fn not_lower<K: Eq + std::hash::Hash>(first: &Map<K, u64>, second: &Map<K, u64>) -> bool {
+    let second = second.pin();
+    first.pin().iter().all(|(key, old)| second.get(key).is_some_and(|new| old <= new))
 }

@@ -20,6 +20,7 @@ struct Seen {
     clients: Vec<Option<(ClientState, u64, u64)>>,
     keys: Vec<KeyEntry>,
     floor: Option<Timestamp>,
+    places: Vec<Option<u64>>,
     entries: usize,
 }
 
@@ -45,6 +46,7 @@ fn look(replica: &Replica) -> Seen {
         clients: clients.iter().map(|client| state.client(client).as_deref().map(entry)).collect(),
         keys: state.keys().iter().map(|key| KeyEntry { fact: key.fact.clone(), revision: key.revision }).collect(),
         floor: state.floor(),
+        places: (1..5).map(|epoch| state.place_of(Revision { epoch: Epoch(epoch), number: u64::MAX })).collect(),
         entries: state.entries(),
     }
 }
@@ -155,6 +157,40 @@ proptest! {
             prop_assert_eq!(result, Ok(()));
             prop_assert_eq!(replica.position(), Some(position));
         }
+    }
+
+    #[test]
+    fn a_later_snapshot_of_a_rewritten_log_is_never_installed(
+        before in log(), lost in 1..4_u8, instead in vec(samples::event(), 4..10),
+    ) {
+        // Revocations that no floor and no other history answers for.
+        let gone = |n: u8| Event::TokenRevoked { token: TokenId([200 + n; 16]), expires: Timestamp(i64::MAX) };
+        let history = |after: Vec<Event>| {
+            let events = before.iter().map(|entry| entry.event.clone()).chain(after).collect();
+            samples::log(&realistic(events))
+        };
+        let events: Vec<Event> = before.iter().map(|entry| entry.event.clone()).chain((0..lost).map(gone)).collect();
+        let replica = follow(snapshot(&samples::log(&events)), &[]);
+        let seen = look(&replica);
+        let other = history(instead);
+        let offered = snapshot(&other);
+        let (own, to) = (events.len() as u64, offered.position.revision);
+        prop_assert_eq!(replica.install(offered.clone()), Err(InstallError::Rewritten { own, offered: to }));
+        prop_assert_eq!(look(&replica), seen);
+        let mut restored = offered;
+        restored.position.epoch = Epoch(9);
+        prop_assert_eq!(replica.install(restored), Ok(()), "a new epoch says that it was restored");
+    }
+
+    #[test]
+    fn a_rev_of_a_former_log_never_stands_beyond_what_was_restored(former in 2..4_u64, number: u64, before in 0..20_usize) {
+        let mut events: Vec<_> = (0..before).map(|_| made("a")).collect();
+        events.extend([Event::EpochBegan { former: Epoch(former) }, made("b")]);
+        let state = follow(snapshot(&[]), &samples::log(&events)).state().expect("something is installed");
+        let place = |epoch| state.place_of(Revision { epoch: Epoch(epoch), number });
+        prop_assert_eq!(place(former), Some(number.min(before as u64)));
+        prop_assert_eq!(place(1), Some(number), "its own");
+        prop_assert_eq!(place(9), None, "of a log that nobody knows");
     }
 
     /// The issuer deletes them in its own time.

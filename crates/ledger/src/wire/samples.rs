@@ -68,6 +68,7 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
         2 => (client(), option::of(client_state())).prop_map(|(client, state)| Event::ClientChanged { client, state }),
         1 => key_fact().prop_map(Event::KeyChanged),
         1 => moment().prop_map(Event::ExpiredBefore),
+        1 => (2..4_u64).prop_map(|former| Event::EpochBegan { former: Epoch(former) }),
     ]
 }
 

@@ -107,6 +107,16 @@ async fn set_hash(transaction: &DatabaseTransaction, hash: &ChainHash) -> Result
     Ok(())
 }
 
+/// Gives the log another epoch, at the place where it stands: revisions and hashes go on.
+pub(crate) async fn set_epoch(transaction: &DatabaseTransaction, epoch: Epoch) -> Result<(), StoreError> {
+    let changed = log_head::Entity::update_many()
+        .set(log_head::ActiveModel { epoch: Set(epoch.0.cast_signed()), ..Default::default() })
+        .filter(log_head::Column::Id.eq(log_head::ROW))
+        .exec(transaction)
+        .await?;
+    if changed.rows_affected == 1 { Ok(()) } else { Err(StoreError::NotPrepared(None)) }
+}
+
 /// Makes the head's row, unless it is there.
 pub(crate) async fn make_head(transaction: &DatabaseTransaction, epoch: Epoch) -> Result<(), StoreError> {
     let head = log_head::ActiveModel {

@@ -1,6 +1,7 @@
 //! The store as its users see it. Every test runs on SQLite and on PostgreSQL.
 
 mod authorizations;
+mod backup;
 mod cleanup;
 mod clients;
 mod consents;

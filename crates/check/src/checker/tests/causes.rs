@@ -199,6 +199,21 @@ fn a_revoked_token_is_inactive_even_where_the_replica_is_behind_it() {
 }
 
 #[test]
+fn a_token_from_before_a_restore_is_held_against_watermarks_at_the_place_that_was_restored() {
+    let world = World::new();
+    let beyond = Revision { epoch: EPOCH, number: 1000 };
+    let tokens = [world.claims(), AccessClaims { rev: beyond, ..world.claims() }].map(|claims| world.token(&claims));
+    world.install(Epoch(8));
+    world.key_is(KeyState::Active);
+    world.client_is(Some(client_state(true)));
+    world.apply(Event::EpochBegan { former: EPOCH });
+    assert!(tokens.iter().all(|token| world.is_active(token)), "kept");
+    raise(&world, Subject::Client(client_id()));
+    assert!(!tokens.iter().any(|token| world.is_active(token)), "also where its `rev` was of what is lost");
+    assert!(world.is_active(&world.token(&world.claims())));
+}
+
+#[test]
 fn a_token_of_another_log_cannot_be_told() {
     let world = World::new();
     let token = world.token(&world.claims());

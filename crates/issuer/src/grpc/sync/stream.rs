@@ -127,11 +127,26 @@ impl Driver {
         match result {
             Ok(()) => tracing::info!(introspector = %self.name, "feed closed"),
             Err(error) => {
-                tracing::info!(introspector = %self.name, error = %error, "feed ended");
+                if let StreamError::Feed(FeedError::Ahead { .. } | FeedError::Rewritten { .. }) = error {
+                    self.set_back(&error);
+                } else {
+                    tracing::info!(introspector = %self.name, error = %error, "feed ended");
+                }
                 // Where the introspector is gone already, nobody reads this.
                 let _ = self.sender.try_send(Err(access::refused(&error)));
             }
         }
+    }
+
+    /// An introspector has applied what is not in the database. It is a holder that never confirms, so no revocation is called done
+    /// as long as it keeps coming; beyond that its word alone stops nothing (ADR 16).
+    fn set_back(&self, error: &StreamError) {
+        self.cx.telemetry.log_rewritten.set(1.0);
+        tracing::error!(
+            introspector = %self.name,
+            error = %error,
+            "the database lacks what this introspector has applied: it was restored, or failed over to a standby that lacked commits; stop the issuer, run tessera db restored, and start it again"
+        );
     }
 
     async fn drive(&mut self, mut incoming: Streaming<WatchRequest>, stop: Stop) -> Result<(), StreamError> {
