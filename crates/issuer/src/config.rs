@@ -1,9 +1,11 @@
 //! The issuer's configuration: one struct per section, parsed once in `main`, passed down.
 
+mod applications;
 mod check;
 mod dialects;
 mod mail;
 
+pub use applications::Applications;
 pub use check::Checked;
 pub use dialects::{Dialect, Dialects};
 pub use mail::Mail;
@@ -51,6 +53,8 @@ pub struct Config {
     pub cleanup: Cleanup,
     /// `[limits]`.
     pub limits: Limits,
+    /// `[applications]`.
+    pub applications: Applications,
     /// `[mail]`.
     pub mail: Mail,
     /// `[log]`.
@@ -243,6 +247,7 @@ impl Default for Config {
             sync: Sync::default(),
             cleanup: Cleanup::default(),
             limits: Limits::default(),
+            applications: Applications::default(),
             mail: Mail::default(),
             log: Log::default(),
         }

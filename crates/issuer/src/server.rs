@@ -269,6 +269,8 @@ fn policy(config: &Config, checked: &Checked) -> Policy {
         session_absolute_ttl: config.sessions.absolute_ttl,
         remember_native_consent: config.sessions.remember_native_consent,
         trusted_proxies: checked.trusted_proxies.clone(),
+        owner_scopes: checked.owner_scopes.clone(),
+        applications_per_owner: config.applications.per_owner,
         confirm_within: config.sync.confirm_within,
     }
 }

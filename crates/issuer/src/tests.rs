@@ -8,6 +8,7 @@ mod decisions;
 mod failures;
 mod housekeeping;
 mod keys;
+mod owners;
 mod people;
 mod refreshing;
 mod revocation;
@@ -23,7 +24,7 @@ use tessera_testkit::{MockClock, SeededRandom};
 use tessera_types::{ClientType, Clock, GrantType, PresentedSecret, ScopeSet};
 
 use crate::client_auth::{AuthMethod, PresentedClient};
-use crate::config::Config;
+use crate::config::{Applications, Config};
 use crate::context::Context;
 use crate::grants::{GrantRequest, TokenRequest};
 use crate::operations::clients::{Created, Draft, Patch};
@@ -62,6 +63,7 @@ impl TestIssuer {
         // The smallest key to make: these tests are not about it.
         config.tokens.signing_alg = "EdDSA".to_owned();
         config.tokens.password_grant = true;
+        config.applications = Applications { scopes: vec!["a".to_owned()], per_owner: 3 };
         let clock = Arc::new(MockClock::default());
         let running = Self::run(&config, &clock, 7).await;
         Some(Self { running, clock, config, folder })
@@ -121,7 +123,7 @@ fn draft(id: &str) -> Draft {
         default_scopes: Some("a".parse().expect("scopes")),
         ..Patch::default()
     };
-    Draft { id: Some(id.parse().expect("an id")), kind: ClientType::Confidential, rest }
+    Draft { id: Some(id.parse().expect("an id")), kind: ClientType::Confidential, enabled: true, rest }
 }
 
 fn secret(text: &str) -> PresentedSecret {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use tessera_keys::KeyFiles;
 use tessera_kit::config::{ConfigError, ConfigErrors};
-use tessera_types::{Algorithm, Audience};
+use tessera_types::{Algorithm, Audience, ScopeSet};
 
 use super::{Config, KeySource, Keys};
 use crate::mail::MailOptions;
@@ -30,6 +30,8 @@ pub struct Checked {
     pub signing_alg: Algorithm,
     /// See [`Keys`](super::Keys): where the operator's own key is; none where the issuer makes one.
     pub key_files: Option<KeyFiles>,
+    /// See [`Applications::scopes`](super::Applications::scopes).
+    pub owner_scopes: ScopeSet,
     /// See [`Mail`](super::Mail); none where it is off.
     pub mail: Option<MailOptions>,
     /// See [`Database::url`](super::Database::url).
@@ -71,6 +73,7 @@ impl Config {
         let missing =
             self.keys.source == KeySource::Files && (nowhere(&self.keys.private_key) || nowhere(&self.keys.public_key));
         wrong.unless(!missing, "keys.private_key", "a path, and public_key another, where source is files");
+        let owner_scopes = self.applications.check(&mut wrong);
         let mail = self.mail.check(&self.data_dir, &mut wrong);
         let signing_alg: Option<Algorithm> = self.tokens.signing_alg.parse().ok();
         wrong.unless(signing_alg.is_some(), "tokens.signing_alg", "RS256, ES256 or EdDSA");
@@ -87,6 +90,7 @@ impl Config {
                     introspection_audience: introspection,
                     introspection_endpoint: endpoint,
                     default_audience: default,
+                    owner_scopes,
                     mail,
                     trusted_proxies: networks,
                     key_files: self.key_files(),

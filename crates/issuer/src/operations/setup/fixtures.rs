@@ -310,6 +310,7 @@ impl Setup<'_> {
             description: "For development.".to_owned(),
             kind: if fixture.secret.is_some() { ClientType::Confidential } else { ClientType::Public },
             enabled: true,
+            owner_disabled: false,
             grants: fixture.grants.iter().map(|g| word(g)).collect::<Result<_, _>>()?,
             scopes: word(fixture.scopes)?,
             default_scopes: word(fixture.default_scopes)?,
