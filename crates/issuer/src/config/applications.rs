@@ -1,12 +1,13 @@
 //! `[applications]`: what users may do with applications of their own, at `/account/applications`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tessera_types::{Scope, ScopeSet};
 
 use super::check::Mistakes;
 
 /// `[applications]`: of users who are members of an organization.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Applications {
     /// The scopes that owners may give to their applications, besides those that an administrator gave them. None by default: a

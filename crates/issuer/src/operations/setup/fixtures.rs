@@ -145,6 +145,14 @@ const FIXTURES: &[Fixture] = &[
         ..BLANK
     },
     Fixture {
+        id: "prestashop-api-client",
+        name: "PrestaShop API client",
+        grants: &["client_credentials"],
+        scopes: "api_client_read api_client_write customer_group_read customer_group_write",
+        profile: ClaimsProfile::Legacy,
+        ..BLANK
+    },
+    Fixture {
         id: "oro-app",
         name: "Oro application",
         grants: &["client_credentials"],
