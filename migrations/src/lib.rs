@@ -14,6 +14,7 @@ mod m20261125_000005_users;
 mod m20261125_000006_grants;
 mod m20261126_000007_applications;
 mod m20261127_000008_rotation;
+mod m20261127_000010_owners;
 mod words;
 
 /// Every migration, in the order in which they are applied.
@@ -32,6 +33,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261125_000006_grants::Migration),
             Box::new(m20261126_000007_applications::Migration),
             Box::new(m20261127_000008_rotation::Migration),
+            Box::new(m20261127_000010_owners::Migration),
         ]
     }
 }

@@ -6,11 +6,11 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{ChildStdin, Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
-use tessera_testkit::pair::Backend;
+use tessera_testkit::pair::{Backend, Options};
 use tessera_testkit::process;
 use tokio::sync::OnceCell;
 
-use crate::{Client, World, world};
+use crate::{Client, World, world_with};
 
 /// Ends processes when its standard input ends: a static is never dropped, and a killed test runs no destructor.
 const KEEPER: &str = r#"
@@ -33,7 +33,11 @@ pub async fn shared() -> Result<&'static World> {
 }
 
 async fn start() -> Result<Shared> {
-    let world = world(Backend::Sqlite).await?.context("SQLite is always there")?;
+    // What owners may give to applications of their own.
+    let issuer = "[applications]\nscopes = [\"orders:read\"]\n".to_owned();
+    let world = world_with(Backend::Sqlite, Options { issuer, ..Options::default() })
+        .await?
+        .context("SQLite is always there")?;
     let lifeline = keep(&world)?;
     Ok(Shared { world, _lifeline: lifeline })
 }

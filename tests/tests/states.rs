@@ -204,7 +204,7 @@ async fn a_token_issued_right_after_its_client_was_made_is_active_at_once(#[case
             audiences: vec!["orders-api".to_owned()],
             ..api::Client::default()
         };
-        let message = api::CreateClientRequest { client: Some(wanted), client_secret: String::new() };
+        let message = api::CreateClientRequest { client: Some(wanted), client_secret: String::new(), disabled: false };
         let created = service.create_client(as_bearer(&admin, message)?).await?.into_inner();
         let client = Client { id: format!("new-{number}"), secret: created.client_secret };
         let token = token(world.pair.ports.issuer_grpc, &client).await?;
@@ -306,7 +306,8 @@ async fn an_imported_secret_that_was_remembered_ends_with_its_rotation(#[case] b
     };
     // Percent, plus and colon: what a careless decoder gets wrong.
     let imported = Client { id: "imported".to_owned(), secret: "correct+horse:battery %25 staple".to_owned() };
-    let message = api::CreateClientRequest { client: Some(wanted), client_secret: imported.secret.clone() };
+    let message =
+        api::CreateClientRequest { client: Some(wanted), client_secret: imported.secret.clone(), disabled: false };
     let created = service.create_client(as_bearer(&world.admin_token().await?, message)?).await?.into_inner();
     assert_eq!(created.client_secret, "", "an imported secret is not shown");
     for _ in 0..2 {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tessera_introspector::config::{Introspection, Sync};
-use tessera_issuer::config::{Dialects, Tokens};
+use tessera_issuer::config::{Applications, Dialects, Tokens};
 use tessera_issuer::operations::setup::Setup;
 use tessera_issuer::operations::setup::administrator::INTROSPECTOR;
 use tessera_issuer::{StartError, StartOptions};
@@ -62,6 +62,7 @@ impl OwnPair {
             listen: if plan.free_ports { Listen::free_ports() } else { Listen::default() },
             tokens: Tokens { password_grant: true, ..Tokens::default() },
             dialects: Dialects::for_development(),
+            applications: own_applications(),
             ..tessera_issuer::Config::default()
         };
         let issuer = tessera_issuer::start(config, deps, StartOptions { fixtures: true })
@@ -174,4 +175,10 @@ fn not_started(error: &StartError) -> Problem {
 
 fn port_taken(error: &dyn std::error::Error) -> Problem {
     Problem::conflict("PORT_TAKEN", chain(error))
+}
+
+/// What owners may do with applications of their own, in development.
+fn own_applications() -> Applications {
+    let scopes = ["orders:read", "orders:write", "profile"].map(str::to_owned).to_vec();
+    Applications { scopes, ..Applications::default() }
 }

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use axum::body::to_bytes;
 use axum::response::IntoResponse;
 use tessera_issuer::http::pages::{
-    AccountView, AppView, ClientView, ConsentView, ErrorView, Frame, Language, LoginError, LoginView, Notice, Problem,
-    ScopeView, SessionView, Site, assets, paths,
+    AccountView, AppNotice, AppView, ApplicationForm, ApplicationView, ApplicationsView, ChoiceView, ClientView,
+    ConsentView, DeleteView, ErrorView, ExistingView, FilterView, FormProblem, Frame, Language, LoginError, LoginView,
+    Notice, OwnedView, Problem, ScopeChoiceView, ScopeView, SecretView, SessionView, Site, assets, paths,
 };
-use tessera_types::Timestamp;
+use tessera_types::{PresentedSecret, Timestamp};
 
 const ISSUER: &str = "https://id.example.org";
 const LONG: &str = "The Extraordinarily Long-Winded Association of Amateur Astronomers and Photographers of the Northern \
@@ -32,6 +33,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         consent(language, &mut pages);
         errors(language, &mut pages);
         account(language, &mut pages);
+        applications(language, &mut pages);
+        application(language, &mut pages);
     }
     write(&out, pages).await
 }
@@ -217,4 +220,146 @@ fn account(language: Language, pages: &mut Pages) {
         vec![app(LONG, Some("https://a.very.long.host.name.example.org:8443/cb"), 8, 1), app(HOSTILE, None, 2, 2)];
     let long = AccountView { apps, username: HOSTILE.to_owned(), email: Some(LONG.to_owned()), ..view(None) };
     put(pages, language, "account-long", long);
+}
+
+fn organizations(chosen: usize) -> Vec<ChoiceView> {
+    let named = ["Acme", LONG, RTL].into_iter().enumerate();
+    named.map(|(at, name)| ChoiceView { value: at.to_string(), label: name.to_owned(), chosen: at == chosen }).collect()
+}
+
+fn owned(name: &str, enabled: bool, organization: Option<&str>, last_used: Option<Timestamp>) -> OwnedView {
+    OwnedView {
+        path: "/account/applications/application?client_id=x".to_owned(),
+        name: name.to_owned(),
+        client_id: "0f1e2d3c4b5a69788796a5b4c3d2e1f0".to_owned(),
+        organization: organization.map(str::to_owned),
+        enabled,
+        last_used,
+    }
+}
+
+fn applications(language: Language, pages: &mut Pages) {
+    let view = |applications: Vec<OwnedView>, notice| ApplicationsView {
+        frame: frame(language, paths::APPLICATIONS),
+        applications,
+        filter: FilterView::default(),
+        organizations: organizations(usize::MAX),
+        next: None,
+        may_make: true,
+        notice,
+    };
+    let some = vec![
+        owned("Night job", true, Some("Acme"), Some(NOW)),
+        owned("Old shop", false, Some("Acme"), None),
+        owned(RTL, true, None, None),
+    ];
+    let next = Some("/account/applications?after=x".to_owned());
+    put(pages, language, "applications", ApplicationsView { next, ..view(some.clone(), None) });
+    put(pages, language, "applications-deleted", view(some, Some(AppNotice::Deleted)));
+    put(pages, language, "applications-empty", view(Vec::new(), None));
+    let filter = FilterView { name: "shop".to_owned(), enabled: Some(false) };
+    put(pages, language, "applications-none-found", ApplicationsView { filter, ..view(Vec::new(), None) });
+    let outside = ApplicationsView { organizations: Vec::new(), may_make: false, ..view(Vec::new(), None) };
+    put(pages, language, "applications-outside", outside);
+    let long = vec![owned(LONG, true, Some(LONG), None), owned(HOSTILE, false, Some(HOSTILE), None)];
+    put(pages, language, "applications-long", view(long, None));
+}
+
+fn existing(name: &str) -> ExistingView {
+    ExistingView {
+        name: name.to_owned(),
+        client_id: "0f1e2d3c4b5a69788796a5b4c3d2e1f0".to_owned(),
+        delete: "/account/applications/delete?client_id=x".to_owned(),
+        version: 3,
+        organization: Some("Acme".to_owned()),
+        grants: vec!["authorization_code".to_owned(), "refresh_token".to_owned()],
+        signs_in: true,
+        confidential: true,
+        secret: String::new(),
+        enabled: true,
+        may_enable: false,
+        administered: false,
+        created: Timestamp(NOW.0 - 900_000),
+        last_used: Some(NOW),
+    }
+}
+
+fn application(language: Language, pages: &mut Pages) {
+    let choices = |count| {
+        let choice = |(at, scope): (usize, ScopeView)| ScopeChoiceView { scope, chosen: at % 2 == 0 };
+        scopes(count).into_iter().enumerate().map(choice).collect::<Vec<_>>()
+    };
+    let blank = ApplicationForm { kind: "service".to_owned(), enabled: true, ..ApplicationForm::default() };
+    let filled = ApplicationForm {
+        name: "Photo Album".to_owned(),
+        description: "Where the photos are.".to_owned(),
+        redirect_uris: "https://album.example.com/callback\nhttps://album.example.com/second".to_owned(),
+        site_url: "https://album.example.com/".to_owned(),
+        ..ApplicationForm::default()
+    };
+    let view = |form: &ApplicationForm, existing: Option<ExistingView>| ApplicationView {
+        frame: frame(language, paths::NEW_APPLICATION),
+        csrf: "csrf".to_owned(),
+        form: form.clone(),
+        organizations: organizations(0),
+        scopes: choices(6),
+        problems: Vec::new(),
+        existing,
+        notice: None,
+    };
+    put(pages, language, "application-new", view(&blank, None));
+    put(pages, language, "application-new-no-scopes", ApplicationView { scopes: Vec::new(), ..view(&blank, None) });
+    let problems = vec![
+        FormProblem::Name,
+        FormProblem::Description,
+        FormProblem::Organization,
+        FormProblem::Kind,
+        FormProblem::Scope,
+        FormProblem::RedirectUri,
+        FormProblem::FailureUri,
+        FormProblem::SiteUrl,
+        FormProblem::LogoUrl,
+        FormProblem::TooMany,
+    ];
+    put(pages, language, "application-new-wrong", ApplicationView { problems, ..view(&blank, None) });
+    let known = || Some(existing("Photo Album"));
+    let notice = Some(AppNotice::Changed);
+    put(pages, language, "application", ApplicationView { notice, ..view(&filled, known()) });
+    let problems = vec![FormProblem::Conflict];
+    put(pages, language, "application-conflict", ApplicationView { problems, ..view(&filled, known()) });
+    let off = ExistingView { enabled: false, ..existing("Photo Album") };
+    put(pages, language, "application-disabled-by-administrator", view(&filled, Some(off.clone())));
+    put(pages, language, "application-disabled", view(&filled, Some(ExistingView { may_enable: true, ..off })));
+    let kept = ExistingView { administered: true, ..existing("Robot") };
+    put(pages, language, "application-administered", view(&filled, Some(kept)));
+    let long = ExistingView { organization: Some(LONG.to_owned()), ..existing(HOSTILE) };
+    let form = ApplicationForm { name: LONG.to_owned(), description: HOSTILE.to_owned(), ..filled };
+    put(pages, language, "application-long", view(&form, Some(long)));
+    credentials(language, pages);
+}
+
+fn credentials(language: Language, pages: &mut Pages) {
+    let secret = |new, at_once, confirmed, secret: &str| SecretView {
+        frame: Frame::of_once(&Site::new(ISSUER), language),
+        name: "Photo Album".to_owned(),
+        client_id: "0f1e2d3c4b5a69788796a5b4c3d2e1f0".to_owned(),
+        path: paths::APPLICATION.to_owned(),
+        secret: PresentedSecret::new(secret.to_owned()),
+        new,
+        at_once,
+        confirmed,
+    };
+    let shown = "tsk_0000000000000000000000000000000000000000000_example";
+    put(pages, language, "application-made", secret(true, false, true, shown));
+    put(pages, language, "application-made-public", secret(true, false, true, ""));
+    put(pages, language, "application-secret", secret(false, false, true, shown));
+    put(pages, language, "application-secret-at-once", secret(false, true, false, shown));
+    let view = DeleteView {
+        frame: frame(language, paths::DELETE_APPLICATION),
+        csrf: "csrf".to_owned(),
+        name: LONG.to_owned(),
+        client_id: "0f1e2d3c4b5a69788796a5b4c3d2e1f0".to_owned(),
+        path: paths::APPLICATION.to_owned(),
+    };
+    put(pages, language, "application-delete", view);
 }

@@ -233,7 +233,7 @@ async fn authenticate_once(cx: &Context, presented: &PresentedClient) -> Result<
         _ => return Err(ClientAuthError::Refused(Refusal::WrongMethod)),
     }
     // Looked up only now: who does not know the secret learns nothing from the time it takes.
-    if !is_usable(&cx.store.organizations(), &cx.store.users(), &client).await? {
+    if !is_usable(&cx.store.clients(), &client).await? {
         return Err(ClientAuthError::Refused(Refusal::Disabled));
     }
     Ok(AuthenticatedClient { client, rev, secret_expires: matched.flatten() })

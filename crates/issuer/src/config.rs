@@ -1,10 +1,12 @@
 //! The issuer's configuration: one struct per section, parsed once in `main`, passed down.
 
+mod applications;
 mod check;
 mod dialects;
 mod keys;
 mod mail;
 
+pub use applications::Applications;
 pub use check::Checked;
 pub use dialects::{Dialect, Dialects};
 pub use keys::{KeySource, Keys};
@@ -53,6 +55,8 @@ pub struct Config {
     pub cleanup: Cleanup,
     /// `[limits]`.
     pub limits: Limits,
+    /// `[applications]`.
+    pub applications: Applications,
     /// `[mail]`.
     pub mail: Mail,
     /// `[log]`.
@@ -225,6 +229,7 @@ impl Default for Config {
             sync: Sync::default(),
             cleanup: Cleanup::default(),
             limits: Limits::default(),
+            applications: Applications::default(),
             mail: Mail::default(),
             log: Log::default(),
         }

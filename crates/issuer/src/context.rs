@@ -9,7 +9,7 @@ use tessera_check::Checker;
 use tessera_keys::{MacKey, SigningKey};
 use tessera_ledger::replica::Replica;
 use tessera_store::Database;
-use tessera_types::{Audience, Clock, Randomness};
+use tessera_types::{Audience, Clock, Randomness, ScopeSet};
 
 use crate::client_auth::RememberedSecrets;
 use crate::grants::lineage::Lineage;
@@ -104,6 +104,10 @@ pub struct Policy {
     pub remember_native_consent: bool,
     /// The networks whose proxies are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// The scopes that owners may give to their own applications.
+    pub owner_scopes: ScopeSet,
+    /// How many applications one owner may have.
+    pub applications_per_owner: u64,
     /// How long a revocation waits for introspectors before it is reported as unconfirmed.
     pub confirm_within: Duration,
 }

@@ -1,6 +1,7 @@
 //! The HTTP side: the RFC's form endpoints and documents, in front of the same operations as gRPC.
 
 mod account;
+mod applications;
 mod authorize;
 mod client;
 mod consent;
@@ -65,6 +66,13 @@ fn pages() -> Router<Context> {
         .route(paths::REMOVE_APP, post(account::remove_app))
         .route(paths::END_SESSION, post(account::end_session))
         .route(paths::END_OTHER_SESSIONS, post(account::end_other_sessions))
+        .route(paths::APPLICATIONS, get(applications::list))
+        .route(paths::NEW_APPLICATION, get(applications::begin).post(applications::create))
+        .route(paths::APPLICATION, get(applications::show))
+        .route(paths::CHANGE_APPLICATION, post(applications::change))
+        .route(paths::SWITCH_APPLICATION, post(applications::switch))
+        .route(paths::RENEW_SECRET, post(applications::renew))
+        .route(paths::DELETE_APPLICATION, get(applications::ask_delete).post(applications::delete))
         // A form that is opened again from the address bar: people get a page, and no JSON.
         .method_not_allowed_fallback(flow::wrong_method)
         .merge(pages::assets::routes())

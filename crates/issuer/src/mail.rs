@@ -1,14 +1,15 @@
 //! Mail: a user is told once that an application was created for them.
 //!
 //! It is sent off the request path: a mail that fails is logged and tried again a few times, and never fails what it tells of. It
-//! never holds a secret. Threats: a name that forges a header (names have no control characters, and headers are encoded), and one
+//! never holds a secret. Mails do not wait for each other, one that is refused for good is not tried again, and a stop waits a little for
+//! those that are left; an issuer that is killed loses them. Threats: a name that forges a header (names have no control characters, and headers are encoded), and one
 //! that stands for another placeholder (what is filled in is not read again).
 
 mod template;
 mod transport;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use lettre::Message;
@@ -17,14 +18,23 @@ use lettre::message::header::ContentType;
 use tessera_store::{Client, User};
 use tessera_types::error::chain;
 use tessera_types::{Clock, Email};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 pub use self::template::{InvalidTemplate, Locale, Template};
 use self::transport::{Transport, Undelivered};
+use crate::telemetry::Telemetry;
 
 /// How many mails wait at most. What comes then is not sent.
 const QUEUE: usize = 1000;
+
+/// How many mails are sent at once: a server that hangs keeps so many others waiting, and no more.
+const AT_ONCE: usize = 4;
+
+/// How long a stop waits for the mails that are left.
+const DRAIN: Duration = Duration::from_secs(5);
 
 /// How long to wait before each further try.
 const RETRIES: [Duration; 3] = [Duration::from_secs(2), Duration::from_secs(15), Duration::from_secs(60)];
@@ -74,12 +84,43 @@ pub(crate) struct Notice {
 
 /// The task that sends.
 pub struct MailTask {
+    sender: Sender,
+    notices: mpsc::Receiver<Notice>,
+}
+
+/// What sending one mail takes.
+struct Sender {
     options: MailOptions,
     transport: Transport,
     issuer: String,
     clock: Arc<dyn Clock>,
-    notices: mpsc::Receiver<Notice>,
+    telemetry: Telemetry,
     retries: &'static [Duration],
+    /// How long a stop waits.
+    drain: Duration,
+    /// How many are sent at once.
+    at_once: Semaphore,
+    /// The clients whose mails are under way.
+    under_way: Mutex<Vec<String>>,
+}
+
+/// A mail that is under way, until this is dropped; also one whose task is.
+struct Waiting<'a>(&'a Sender, &'a str);
+
+impl<'a> Waiting<'a> {
+    fn new(sender: &'a Sender, client_id: &'a str) -> Self {
+        sender.under_way.lock().unwrap_or_else(PoisonError::into_inner).push(client_id.to_owned());
+        Self(sender, client_id)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut under_way = self.0.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = under_way.iter().position(|client_id| client_id == self.1) {
+            under_way.swap_remove(at);
+        }
+    }
 }
 
 /// Why one mail was not sent.
@@ -96,10 +137,26 @@ impl Mailer {
     ///
     /// # Errors
     /// `Url`.
-    pub fn new(options: MailOptions, issuer: String, clock: Arc<dyn Clock>) -> Result<(Self, MailTask), MailError> {
+    pub fn new(
+        options: MailOptions,
+        issuer: String,
+        clock: Arc<dyn Clock>,
+        telemetry: Telemetry,
+    ) -> Result<(Self, MailTask), MailError> {
         let transport = Transport::new(&options.by)?;
-        let (sender, notices) = mpsc::channel(QUEUE);
-        Ok((Self(Some(sender)), MailTask { options, transport, issuer, clock, notices, retries: &RETRIES }))
+        let (queue, notices) = mpsc::channel(QUEUE);
+        let sender = Sender {
+            options,
+            transport,
+            issuer,
+            clock,
+            telemetry,
+            retries: &RETRIES,
+            drain: DRAIN,
+            at_once: Semaphore::new(AT_ONCE),
+            under_way: Mutex::default(),
+        };
+        Ok((Self(Some(queue)), MailTask { sender, notices }))
     }
 
     /// Tells an owner that a client was created for them.
@@ -120,40 +177,84 @@ impl Mailer {
 }
 
 impl MailTask {
-    /// Sends until told to stop.
-    pub async fn run(mut self, stop: CancellationToken) {
-        while let Some(Some(notice)) = stop.run_until_cancelled(self.notices.recv()).await {
-            if stop.run_until_cancelled(self.deliver(&notice)).await.is_none() {
-                tracing::warn!(client_id = %notice.client_id, "a mail was not sent before the stop");
+    /// Sends until told to stop, then what is left, for a while: what was not sent is told by its client.
+    pub async fn run(self, stop: CancellationToken) {
+        let Self { sender, mut notices } = self;
+        let sender = Arc::new(sender);
+        let mut sending = JoinSet::new();
+        loop {
+            tokio::select! {
+                notice = notices.recv() => match notice {
+                    Some(notice) => drop(sending.spawn(Arc::clone(&sender).deliver(notice, stop.clone()))),
+                    None => break,
+                },
+                Some(_) = sending.join_next() => {}
+                () = stop.cancelled() => break,
             }
         }
+        notices.close();
+        while let Ok(notice) = notices.try_recv() {
+            sending.spawn(Arc::clone(&sender).deliver(notice, stop.clone()));
+        }
+        let all = async { while sending.join_next().await.is_some() {} };
+        // Without a stop there is nobody who waits.
+        if stop.is_cancelled() {
+            let _ = tokio::time::timeout(sender.drain, all).await;
+        } else {
+            all.await;
+        }
+        for client_id in sender.unsent() {
+            sender.telemetry.mail("lost");
+            tracing::error!(%client_id, "a mail was not sent before the stop, and will not be");
+        }
     }
+}
 
-    async fn deliver(&self, notice: &Notice) {
-        let message = match self.message(notice) {
+impl Sender {
+    /// Sends one mail; the others do not wait for it. Told to stop, it is tried at once, and no more after that.
+    async fn deliver(self: Arc<Self>, notice: Notice, stop: CancellationToken) {
+        let message = match self.message(&notice) {
             Ok(Some(message)) => message,
             Ok(None) => {
                 tracing::debug!(client_id = %notice.client_id, "the owner of a new application has no e-mail address");
                 return;
             }
-            Err(error) => {
-                tracing::warn!(client_id = %notice.client_id, error = %chain(&error), "a mail cannot be written");
-                return;
-            }
+            Err(error) => return self.given_up(&notice, &error),
         };
+        let waiting = Waiting::new(&self, &notice.client_id);
         let mut waits = self.retries.iter();
         loop {
-            let Err(error) = self.transport.send(message.clone()).await else {
+            let last = stop.is_cancelled();
+            let sent = match self.at_once.acquire().await {
+                Ok(_permit) => self.transport.send(message.clone()).await,
+                // Nobody closes it.
+                Err(_) => return,
+            };
+            let Err(error) = sent else {
+                drop(waiting);
+                self.telemetry.mail("sent");
                 tracing::info!(client_id = %notice.client_id, "the owner was told of the application");
                 return;
             };
-            let Some(wait) = waits.next() else {
-                tracing::error!(client_id = %notice.client_id, error = %chain(&error), "a mail was not sent, and will not be");
-                return;
+            // A server that refuses for good does so again (RFC 5321 section 4.2.1).
+            let wait = waits.next().filter(|_| !error.is_permanent() && !last);
+            let Some(wait) = wait else {
+                drop(waiting);
+                return self.given_up(&notice, &SendError::Undelivered(error));
             };
             tracing::warn!(client_id = %notice.client_id, error = %chain(&error), "a mail was not sent; it is tried again");
-            tokio::time::sleep(*wait).await;
+            stop.run_until_cancelled(tokio::time::sleep(*wait)).await;
         }
+    }
+
+    fn given_up(&self, notice: &Notice, error: &SendError) {
+        self.telemetry.mail("failed");
+        tracing::error!(client_id = %notice.client_id, error = %chain(error), "a mail was not sent, and will not be");
+    }
+
+    /// The clients whose mails are under way still.
+    fn unsent(&self) -> Vec<String> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The mail; none where there is nobody to send it to.
@@ -178,6 +279,8 @@ impl MailTask {
         let message = Message::builder()
             .from(self.options.from.clone())
             .to(to)
+            // The same at each try: whoever gets it twice sees that it is one (RFC 5322 section 3.6.4).
+            .message_id(Some(format!("<{}@{}>", Uuid::now_v7(), self.options.from.email.domain())))
             .subject(filled.subject)
             .date(SystemTime::UNIX_EPOCH + Duration::from_secs(now))
             .header(ContentType::TEXT_PLAIN)

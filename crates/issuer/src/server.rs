@@ -25,6 +25,7 @@ use tessera_ledger::replica::Replica;
 use tessera_store::{ConnectError, Database, DatabaseOptions, StoreError};
 use tessera_types::error::chain;
 use tessera_types::{Clock, Randomness};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
@@ -140,6 +141,7 @@ pub struct Running {
     metrics: Metrics,
     stop: Stop,
     background: CancellationToken,
+    mails: Option<JoinHandle<()>>,
 }
 
 /// Opens and migrates the database, and opens the key-encryption keys: what `tessera init` and an issuer begin with.
@@ -202,11 +204,13 @@ pub async fn start(config: Config, deps: Deps, options: StartOptions) -> Result<
     let background = CancellationToken::new();
     tokio::spawn(task.run(background.clone()));
     let checking = CheckerOptions { cores, ..CheckerOptions::default() };
+    let mut mails = None;
     let mailer = match checked.mail.clone() {
         None => Mailer::default(),
         Some(mail) => {
-            let (mailer, task) = Mailer::new(mail, checked.issuer_url.clone(), Arc::clone(&deps.clock))?;
-            tokio::spawn(task.run(background.clone()));
+            let (mailer, task) =
+                Mailer::new(mail, checked.issuer_url.clone(), Arc::clone(&deps.clock), telemetry.clone())?;
+            mails = Some(tokio::spawn(task.run(background.clone())));
             mailer
         }
     };
@@ -246,7 +250,7 @@ pub async fn start(config: Config, deps: Deps, options: StartOptions) -> Result<
     let grpc = grpc_server.serve_grpc(routes, &serving)?;
     let ops = ops_server.serve_http(ops::router(health.clone(), metrics.clone()), &serving)?;
     tracing::info!(issuer = %cx.policy.issuer_url, http = %http.addr(), grpc = %grpc.addr(), ops = %ops.addr(), "issuer started");
-    Ok(Running { cx, http, grpc, ops, health, metrics, stop, background })
+    Ok(Running { cx, http, grpc, ops, health, metrics, stop, background, mails })
 }
 
 /// For its owner alone: the database and the key-encryption key are in it.
@@ -273,6 +277,8 @@ fn policy(config: &Config, checked: &Checked) -> Policy {
         session_absolute_ttl: config.sessions.absolute_ttl,
         remember_native_consent: config.sessions.remember_native_consent,
         trusted_proxies: checked.trusted_proxies.clone(),
+        owner_scopes: checked.owner_scopes.clone(),
+        applications_per_owner: config.applications.per_owner,
         confirm_within: config.sync.confirm_within,
     }
 }
@@ -371,6 +377,10 @@ impl Running {
             tracing::warn!("calls were cut off after the grace period");
         }
         self.background.cancel();
+        if let Some(mails) = self.mails.take() {
+            // It waits no longer than a few seconds.
+            let _ = mails.await;
+        }
         if let Err(error) = self.cx.last_used.write(&self.cx.store).await {
             tracing::debug!(error = %chain(&error), "when clients were used last is not written");
         }

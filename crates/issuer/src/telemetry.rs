@@ -74,6 +74,12 @@ impl Telemetry {
         self.refresh_reuse.increment(1);
     }
 
+    /// Counts a mail to an owner.
+    pub fn mail(&self, outcome: &'static str) {
+        let help = "Mails to owners of new applications, by what became of them: sent, failed or lost at a stop.";
+        self.counter("tessera_mails_total", help, &[("outcome", outcome)]).increment(1);
+    }
+
     /// Counts what housekeeping deleted.
     pub fn cleaned(&self, kind: &'static str, deleted: u64) {
         self.counter("tessera_cleanup_deleted_total", "Rows that housekeeping deleted, by kind.", &[("kind", kind)])

@@ -8,6 +8,7 @@ mod decisions;
 mod failures;
 mod housekeeping;
 mod keys;
+mod owners;
 mod people;
 mod refreshing;
 mod restored;
@@ -24,7 +25,7 @@ use tessera_testkit::{MockClock, SeededRandom};
 use tessera_types::{ClientType, Clock, GrantType, PresentedSecret, ScopeSet};
 
 use crate::client_auth::{AuthMethod, PresentedClient};
-use crate::config::Config;
+use crate::config::{Applications, Config};
 use crate::context::Context;
 use crate::grants::{GrantRequest, TokenRequest};
 use crate::operations::clients::{Created, Draft, Patch};
@@ -66,6 +67,7 @@ impl TestIssuer {
         // Keys are as old as a test says, and follow one another only where it is about that.
         config.keys.publish_for = Duration::ZERO;
         config.keys.rotate_after = Duration::ZERO;
+        config.applications = Applications { scopes: vec!["a".to_owned()], per_owner: 3 };
         let clock = Arc::new(MockClock::default());
         let running = Self::run(&config, &clock, 7).await;
         Some(Self { running, clock, config, folder })
@@ -125,7 +127,7 @@ fn draft(id: &str) -> Draft {
         default_scopes: Some("a".parse().expect("scopes")),
         ..Patch::default()
     };
-    Draft { id: Some(id.parse().expect("an id")), kind: ClientType::Confidential, rest }
+    Draft { id: Some(id.parse().expect("an id")), kind: ClientType::Confidential, enabled: true, rest }
 }
 
 fn secret(text: &str) -> PresentedSecret {

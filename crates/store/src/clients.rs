@@ -1,12 +1,14 @@
 //! Clients and what is stored of their secrets.
 
+use std::collections::HashSet;
 use std::ops::Deref;
 use std::time::Duration;
 
 use sea_orm::ActiveValue::{NotSet, Set};
-use sea_orm::sea_query::{Expr, ExprTrait as _, Func, LikeExpr};
+use sea_orm::sea_query::{Expr, ExprTrait as _, Func, LikeExpr, UnionType};
 use sea_orm::{
-    ColumnTrait as _, DatabaseExecutor, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    ColumnTrait as _, Condition, ConnectionTrait as _, DatabaseExecutor, EntityTrait as _, PaginatorTrait as _,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _, QueryTrait as _,
 };
 use tessera_types::{
     Audience, ClaimsProfile, ClientId, ClientType, GrantType, OrganizationId, RedirectUri, Scope, ScopeSet, SecretHash,
@@ -14,7 +16,7 @@ use tessera_types::{
 };
 use uuid::Uuid;
 
-use crate::entities::{client, client_secret};
+use crate::entities::{client, client_secret, organization, user};
 use crate::error::{StoreError, storable};
 use crate::transaction::Transaction;
 
@@ -31,6 +33,8 @@ pub struct Client {
     pub kind: ClientType,
     /// Whether it may be used.
     pub enabled: bool,
+    /// Whether it was its owner who disabled it; only then they may enable it again.
+    pub owner_disabled: bool,
     /// The grants it may use.
     pub grants: Vec<GrantType>,
     /// The scopes it may ask for.
@@ -97,6 +101,40 @@ pub struct ClientFilter {
     pub owner: Option<UserId>,
 }
 
+/// Which of some organizations and users are there and enabled.
+#[derive(Clone, Debug, Default)]
+pub struct Enabled(HashSet<String>);
+
+impl Enabled {
+    /// Whether an organization that was asked about is.
+    #[must_use]
+    pub fn organization(&self, id: OrganizationId) -> bool {
+        self.0.contains(&id.to_string())
+    }
+
+    /// Whether a user who was asked about is.
+    #[must_use]
+    pub fn user(&self, id: UserId) -> bool {
+        self.0.contains(&id.to_string())
+    }
+}
+
+impl ClientFilter {
+    fn condition(&self) -> Result<Condition, StoreError> {
+        let mut all = Condition::all()
+            .add_option(self.enabled.map(|enabled| client::Column::Enabled.eq(enabled)))
+            .add_option(self.organization.map(|id| client::Column::Organization.eq(id.to_string())))
+            .add_option(self.owner.map(|id| client::Column::Owner.eq(id.to_string())));
+        if let Some(part) = &self.name_contains {
+            storable([part.as_str()])?;
+            // The column's collation is bytewise on both databases, where LOWER knows ASCII alone.
+            let name = Func::lower(Expr::col(client::Column::Name));
+            all = all.add(Expr::expr(name).like(containing(part)));
+        }
+        Ok(all)
+    }
+}
+
 /// Reads clients.
 pub struct Clients<'a> {
     source: DatabaseExecutor<'a>,
@@ -151,26 +189,44 @@ impl<'a> Clients<'a> {
         after: Option<&ClientId>,
         limit: u64,
     ) -> Result<Vec<Client>, StoreError> {
-        let mut query = client::Entity::find().order_by_asc(client::Column::Id).limit(limit);
+        let mut query =
+            client::Entity::find().filter(filter.condition()?).order_by_asc(client::Column::Id).limit(limit);
         if let Some(after) = after {
             query = query.filter(client::Column::Id.gt(after.as_str()));
         }
-        if let Some(enabled) = filter.enabled {
-            query = query.filter(client::Column::Enabled.eq(enabled));
-        }
-        if let Some(organization) = filter.organization {
-            query = query.filter(client::Column::Organization.eq(organization.to_string()));
-        }
-        if let Some(owner) = filter.owner {
-            query = query.filter(client::Column::Owner.eq(owner.to_string()));
-        }
-        if let Some(part) = &filter.name_contains {
-            storable([part.as_str()])?;
-            // The column's collation is bytewise on both databases, where LOWER knows ASCII alone.
-            let name = Func::lower(Expr::col(client::Column::Name));
-            query = query.filter(Expr::expr(name).like(containing(part)));
-        }
         query.all(&self.source).await?.into_iter().map(Client::try_from).collect()
+    }
+
+    /// How many clients there are.
+    pub async fn count(&self, filter: &ClientFilter) -> Result<u64, StoreError> {
+        Ok(client::Entity::find().filter(filter.condition()?).count(&self.source).await?)
+    }
+
+    /// Which of these organizations and users are there and enabled, in one query. Their identifiers never meet: each kind has its
+    /// own prefix.
+    pub async fn enabled_among(
+        &self,
+        organizations: &[OrganizationId],
+        users: &[UserId],
+    ) -> Result<Enabled, StoreError> {
+        use {organization::Column as Of, user::Column as By};
+        if organizations.is_empty() && users.is_empty() {
+            return Ok(Enabled::default());
+        }
+        let mut ids = organization::Entity::find()
+            .select_only()
+            .column_as(Of::Id, "id")
+            .filter(Of::Id.is_in(organizations.iter().map(ToString::to_string)))
+            .filter(Of::Enabled.eq(true))
+            .into_query();
+        let users = user::Entity::find()
+            .select_only()
+            .column_as(By::Id, "id")
+            .filter(By::Id.is_in(users.iter().map(ToString::to_string)))
+            .filter(By::Enabled.eq(true))
+            .into_query();
+        let rows = self.source.query_all(ids.union(UnionType::All, users)).await?;
+        Ok(Enabled(rows.iter().map(|row| row.try_get("", "id")).collect::<Result<_, _>>()?))
     }
 }
 
@@ -235,6 +291,21 @@ impl<'a> ClientWrites<'a> {
             .filter(client::Column::Version.eq(client.version));
         let result = update.exec(self.transaction.inner()).await.map_err(|error| self.transaction.fail(error))?;
         if result.rows_affected == 1 { Ok(version) } else { Err(StoreError::Conflict) }
+    }
+
+    /// Disables every client that the filter takes, for good: its owner cannot enable it. Each gets a new version.
+    pub async fn disable_all(&self, filter: &ClientFilter, at: Timestamp) -> Result<u64, StoreError> {
+        let update = client::Entity::update_many()
+            .set(client::ActiveModel {
+                enabled: Set(false),
+                owner_disabled: Set(false),
+                updated: Set(at.0),
+                ..Default::default()
+            })
+            .col_expr(client::Column::Version, Expr::col(client::Column::Version).add(1))
+            .filter(filter.condition()?);
+        let result = update.exec(self.transaction.inner()).await.map_err(|error| self.transaction.fail(error))?;
+        Ok(result.rows_affected)
     }
 
     /// Deletes a client and its secrets; says whether there was one.

@@ -30,7 +30,7 @@ pub mod users;
 
 pub use authorizations::{AuthorizationCodeRecord, AuthorizationRequest, AuthorizationWrites, Authorizations};
 pub use cleanup::Cleanup;
-pub use clients::{Client, ClientFilter, ClientWrites, Clients, StoredSecret};
+pub use clients::{Client, ClientFilter, ClientWrites, Clients, Enabled, StoredSecret};
 pub use consents::{Consent, ConsentWrites, Consents};
 pub use database::Database;
 pub use error::{StoreError, Unique};

@@ -121,6 +121,7 @@ type = "public"
 grants = ["authorization_code", "refresh_token"]
 scopes = ["orders:read"]
 redirect_uris = ["http://127.0.0.1/callback"]
+audiences = []
 enabled = false
 "#;
 
@@ -180,6 +181,11 @@ async fn a_file_with_a_mistake_changes_nothing_and_every_mistake_is_told_with_it
             "[[client]]\nclient_id = \"new\"\ngrants = [\"client_credentials\"]\nscopes = [\n  \"orders:read\",\n  \"nobodys\",\n]\n\
              organization = \"Nowhere\"\nowner = \"nobody\"\n",
             &[":6: the scope `nobodys`", ":8: there is no organization `Nowhere`", ":9: there is no user `nobody`"],
+        ),
+        (
+            "[[client]]\nclient_id = \"new\"\ngrants = [\"client_credentials\"]\n\
+             organization = \"org_AAAAAAAAAAAAAAAAAAAAAA\"\nowner = \"usr_AAAAAAAAAAAAAAAAAAAAAA\"\n",
+            &[":4: there is no organization `org_AAAA", ":5: there is no user `usr_AAAA"],
         ),
         ("[[client]]\nclient_id = \"service\"\ntype = \"public\"\nresources = [\"x\"]\n", &[":1: `service`: the type"]),
     ];

@@ -21,13 +21,22 @@ pub(crate) struct Application {
 impl Application {
     /// Registers it and listens.
     pub(crate) async fn start(world: &World, id: &str) -> Result<Self> {
-        let grant = ["--public", "--grant", "authorization_code", "refresh_token"];
+        Ok(Self::registered(world, id, &["--public"]).await?.0)
+    }
+
+    /// As [`start`](Self::start), one that keeps a secret; with it.
+    pub(crate) async fn with_secret(world: &World, id: &str) -> Result<(Self, String)> {
+        Self::registered(world, id, &[]).await
+    }
+
+    async fn registered(world: &World, id: &str, more: &[&str]) -> Result<(Self, String)> {
+        let grant = ["--grant", "authorization_code", "refresh_token"];
         let may = ["--scope", "orders:read", "orders:write", "--audience", "orders-api"];
         let back = ["--redirect-uri", "http://127.0.0.1/callback"];
-        create_client(&world.pair, id, &[&grant[..], &may, &back].concat())?;
+        let client = create_client(&world.pair, id, &[&grant[..], &may, &back, more].concat())?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let at = listener.local_addr()?;
-        Ok(Self { id: id.to_owned(), listener, at })
+        Ok((Self { id: id.to_owned(), listener, at }, client.secret))
     }
 
     /// Where it wants the answer.

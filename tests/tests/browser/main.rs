@@ -6,5 +6,6 @@
 
 mod application;
 mod gallery;
+mod slides;
 mod states;
 mod walk;

@@ -142,6 +142,43 @@ impl Tour {
         self.see("account-empty").await
     }
 
+    /// What an owner makes of their own: `cargo run --example pages` has the other states.
+    async fn applications(&mut self) -> Result<()> {
+        let person = self.own("tour-owner");
+        user(self.world, &person)?;
+        let organization = self.own("tour-organization");
+        self.browser.follow("form[action$='/logout'] button").await?;
+        self.sign_in(&person, PASSWORD).await?;
+        self.open("/account/applications").await?;
+        self.see("applications-outside").await?;
+        self.world.pair.tessera_json(&["org", "create", &organization])?;
+        self.world.pair.tessera_json(&["org", "member", "add", &organization, &person])?;
+        self.open("/account/applications").await?;
+        self.see("applications-empty").await?;
+        self.browser.follow("a.button").await?;
+        self.see("application-new").await?;
+        self.browser.fill("#name", self.either("Night job", "Tâche nocturne")).await?;
+        self.browser.fill("#site_url", "nowhere").await?;
+        self.browser.follow("main form button[type=submit]").await?;
+        self.see("application-new-wrong").await?;
+        self.browser.script("document.getElementById('site_url').value = ''", &[]).await?;
+        self.browser.follow("main form button[type=submit]").await?;
+        self.see("application-made").await?;
+        self.browser.follow("main .card a").await?;
+        self.see("application").await?;
+        self.browser.follow("form[action$='/switch'] button").await?;
+        self.see("application-disabled").await?;
+        self.browser.follow("form[action$='/secret'] button").await?;
+        self.see("application-secret").await?;
+        self.open("/account/applications").await?;
+        self.see("applications").await?;
+        self.browser.follow("main .rows h2 a").await?;
+        self.browser.follow("a[href*='/applications/delete']").await?;
+        self.see("application-delete").await?;
+        self.browser.follow("main form button[type=submit]").await?;
+        self.see("applications-deleted").await
+    }
+
     async fn errors(&mut self) -> Result<()> {
         let app = self.own("tour-errors");
         application(self.world, &app)?;
@@ -167,6 +204,7 @@ impl Tour {
         self.logins().await?;
         self.consents().await?;
         self.accounts().await?;
+        self.applications().await?;
         self.errors().await?;
         self.gallery.close()
     }

@@ -78,12 +78,19 @@ async fn every_page_in_every_state_is_guarded() -> Result<()> {
     let fields = [("csrf", &*csrf), ("request", &*name), ("decision", "allow")];
     assert_guarded(&send(world, &mut person, "/consent", &fields).await?, true, "a decision");
     assert_guarded(&send(world, &mut person, "/consent", &fields).await?, false, "a request that is over");
-    for path in ["/account", "/account?notice=app-removed", "/account?lang=fr", "/login"] {
+    let own = ["/account/applications", "/account/applications/new", "/account/applications/application?client_id=x"];
+    for path in ["/account", "/account?notice=app-removed", "/account?lang=fr", "/login"].into_iter().chain(own) {
         assert_guarded(&get(world, &mut person, path).await?, false, path);
     }
     person.open("/account").await?;
     let csrf = hidden(person.page()?, "/logout", "csrf")?;
-    for path in ["/account/apps/remove", "/account/sessions/end", "/account/sessions/end-others", "/logout"] {
+    for path in [
+        "/account/apps/remove",
+        "/account/sessions/end",
+        "/account/sessions/end-others",
+        "/account/applications/switch",
+        "/logout",
+    ] {
         for csrf in ["x", &csrf] {
             let fields = [("csrf", csrf), ("client_id", "guarded")];
             assert_guarded(&send(world, &mut person, path, &fields).await?, false, path);

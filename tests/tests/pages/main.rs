@@ -2,6 +2,7 @@
 //! The numbers in the doc comments are those of the list the requirements come from; `SECURITY.md` says which attack each stands for.
 
 mod account;
+mod applications;
 mod authorize;
 mod consent;
 mod cors;

@@ -15,6 +15,13 @@ const PATHS: &[(&str, &str)] = &[
     ("/account/apps/remove", "POST"),
     ("/account/sessions/end", "POST"),
     ("/account/sessions/end-others", "POST"),
+    ("/account/applications", "GET,HEAD"),
+    ("/account/applications/new", "GET,HEAD,POST"),
+    ("/account/applications/application", "GET,HEAD"),
+    ("/account/applications/change", "POST"),
+    ("/account/applications/switch", "POST"),
+    ("/account/applications/secret", "POST"),
+    ("/account/applications/delete", "GET,HEAD,POST"),
 ];
 
 #[tokio::test]

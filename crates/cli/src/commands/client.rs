@@ -247,7 +247,7 @@ impl Create {
         let client_secret = imported.as_ref().map(|s| s.expose().to_owned()).unwrap_or_default();
         let admin = app.administrator(Access::Write).await?;
         self.application.apply(&admin, &mut client).await?;
-        let message = wire::CreateClientRequest { client: Some(client), client_secret };
+        let message = wire::CreateClientRequest { client: Some(client), client_secret, disabled: false };
         let answer = service(&admin).create_client(admin.request(message)).await?.into_inner();
         let view = Changed {
             client: ClientView::from(present(answer.client)?),

@@ -189,6 +189,7 @@ Clients (the secret of each that has one is dev-secret, but for the integration'
   dev-admin                    client_credentials: tessera.admin
   administration (public)      Shopware: password, refresh_token: write
   SWIABXZIEHRJVNJPZVNKUNI5EA   Shopware integration: client_credentials: write
+  prestashop-api-client        PrestaShop: client_credentials; api_client_* customer_group_*
   oro-app, oro-user-app        Oro: client_credentials; password, refresh_token
 ";
 

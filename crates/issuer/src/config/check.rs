@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use tessera_kit::config::{ConfigError, ConfigErrors};
-use tessera_types::{Algorithm, Audience};
+use tessera_types::{Algorithm, Audience, ScopeSet};
 
 use super::Config;
 use crate::mail::MailOptions;
@@ -28,6 +28,8 @@ pub struct Checked {
     pub trusted_proxies: Vec<IpNet>,
     /// See [`Keys`](super::Keys) and [`Tokens::signing_alg`](super::Tokens::signing_alg).
     pub keys: KeyPolicy,
+    /// See [`Applications::scopes`](super::Applications::scopes).
+    pub owner_scopes: ScopeSet,
     /// See [`Mail`](super::Mail); none where it is off.
     pub mail: Option<MailOptions>,
     /// See [`Database::url`](super::Database::url).
@@ -73,6 +75,7 @@ impl Config {
             "secrets.old_kek_files",
             "paths of key-encryption keys, or an empty list",
         );
+        let owner_scopes = self.applications.check(&mut wrong);
         let mail = self.mail.check(&self.data_dir, &mut wrong);
         let signing_alg: Option<Algorithm> = self.tokens.signing_alg.parse().ok();
         wrong.unless(signing_alg.is_some(), "tokens.signing_alg", "RS256, ES256 or EdDSA");
@@ -89,6 +92,7 @@ impl Config {
                     introspection_audience: introspection,
                     introspection_endpoint: endpoint,
                     default_audience: default,
+                    owner_scopes,
                     mail,
                     trusted_proxies: networks,
                     keys: self.key_policy(signing_alg),

@@ -56,7 +56,12 @@ impl Mail {
     pub(super) fn check(&self, data_dir: &Path, wrong: &mut Mistakes) -> Option<MailOptions> {
         let by = match self.transport.as_str() {
             "off" => return None,
-            "smtp" if SmtpTransport::from_url(&self.smtp_url).is_ok() => Some(By::Smtp(self.smtp_url.clone())),
+            "smtp" if SmtpTransport::from_url(&self.smtp_url).is_ok() => {
+                let advice = "smtps://, or smtp://…?tls=required: a password does not cross the network in the clear";
+                let shown = shows_password(&self.smtp_url);
+                wrong.unless(!shown, "mail.smtp_url", advice);
+                (!shown).then(|| By::Smtp(self.smtp_url.clone()))
+            }
             "smtp" => {
                 wrong.unless(false, "mail.smtp_url", "a URL, for instance smtps://user:password@mail.example.com");
                 None
@@ -79,6 +84,22 @@ impl Mail {
             .ok();
         Some(MailOptions { by: by?, from: from?, recipient: recipient?, template: template? })
     }
+}
+
+/// Whether a URL has a password that goes to another machine without TLS, or without where TLS is not to be had.
+fn shows_password(url: &str) -> bool {
+    let Some(rest) = url.strip_prefix("smtp://") else { return false };
+    let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let authority = place.split('/').next().unwrap_or_default();
+    let Some((_, host)) = authority.rsplit_once('@') else { return false };
+    let required = query.split('&').any(|pair| pair == "tls=required");
+    let name = if let Some(address) = host.strip_prefix('[') {
+        address.split(']').next().unwrap_or_default()
+    } else {
+        host.split(':').next().unwrap_or_default()
+    };
+    let here = name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+    !required && !here
 }
 
 #[cfg(test)]
@@ -106,6 +127,20 @@ mod tests {
         let from = "Tessera <no-reply@example.test>".to_owned();
         let good = Mail { transport: "file".to_owned(), from: from.clone(), ..Mail::default() };
         assert!(keys(&good).is_empty());
+        for (url, shown) in [
+            ("smtp://u:p@mail.example.test", true),
+            ("smtp://u:p@mail.example.test:587?tls=opportunistic", true),
+            ("smtp://u:p@192.0.2.1/", true),
+            ("smtp://u:p@mail.example.test?tls=required", false),
+            ("smtp://mail.example.test", false),
+            ("smtp://u:p@127.0.0.1:25", false),
+            ("smtp://u:p@[::1]:25", false),
+            ("smtps://u:p@mail.example.test", false),
+        ] {
+            let smtp =
+                Mail { transport: "smtp".to_owned(), from: from.clone(), smtp_url: url.to_owned(), ..Mail::default() };
+            assert_eq!(keys(&smtp), if shown { vec!["mail.smtp_url"] } else { vec![] }, "{url}");
+        }
         let smtp_url = "smtps://u:hunter2@mail.example.test".to_owned();
         let good = Mail { transport: "smtp".to_owned(), from, smtp_url, ..Mail::default() };
         assert!(keys(&good).is_empty() && !format!("{good:?}").contains("hunter2"));

@@ -29,7 +29,7 @@ impl ClientService for ClientAdministration {
     ) -> Result<Response<api::CreateClientResponse>, Status> {
         access::allow(&self.0, &request, WRITE).await?;
         let request = request.into_inner();
-        let draft = draft(&request.client.unwrap_or_default())?;
+        let draft = Draft { enabled: !request.disabled, ..draft(&request.client.unwrap_or_default())? };
         let imported = imported(request.client_secret)?;
         let created = clients::create(&self.0, draft, imported).await.map_err(|error| access::refused(&error))?;
         Ok(Response::new(api::CreateClientResponse {
@@ -200,7 +200,7 @@ fn draft(wanted: &api::Client) -> Result<Draft, Status> {
         text => Some(id(text)?),
     };
     let paths: Vec<String> = FIELDS.iter().map(|field| (*field).to_owned()).collect();
-    Ok(Draft { id: chosen, kind, rest: patch(wanted, &paths)? })
+    Ok(Draft { id: chosen, kind, enabled: true, rest: patch(wanted, &paths)? })
 }
 
 /// The fields an update may name.

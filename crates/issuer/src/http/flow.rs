@@ -46,8 +46,20 @@ impl Page {
     /// # Errors
     /// A page that says that the form cannot be read.
     pub(super) async fn posted(cx: &Context, request: Request<Body>) -> Result<(Self, Form), Response> {
+        Self::posted_with(cx, request, &[]).await
+    }
+
+    /// As [`posted`](Self::posted), for a form in which some fields may stand more than once.
+    ///
+    /// # Errors
+    /// A page that says that the form cannot be read.
+    pub(super) async fn posted_with(
+        cx: &Context,
+        request: Request<Body>,
+        repeatable: &[&str],
+    ) -> Result<(Self, Form), Response> {
         let visitor = Visitor::of(cx, request.headers());
-        match FormBody::read(request, &[]).await {
+        match FormBody::read(request, repeatable).await {
             Ok(FormBody { mut form, .. }) => Ok((Self::new(cx, visitor, &mut form), form)),
             Err(_) => Err(Self::new(cx, visitor, &mut Form::default()).problem(Problem::Malformed)),
         }
@@ -69,6 +81,11 @@ impl Page {
         Frame::new(&self.site, self.language(locales), here)
     }
 
+    /// The frame of a page that cannot be shown again.
+    pub(super) fn frame_of_once(&self) -> Frame {
+        Frame::of_once(&self.site, self.language(None))
+    }
+
     /// The language that the page, its transaction or else the browser asks for.
     fn language(&self, locales: Option<&str>) -> Language {
         self.visitor.language(self.lang.as_deref().or(locales))
@@ -80,7 +97,11 @@ impl Page {
         // One of our own tags, or nothing: what was sent goes nowhere.
         let lang = self.lang.as_deref().map(|lang| format!("lang={}", self.visitor.language(Some(lang)).tag()));
         let query: Vec<String> = request.into_iter().chain(lang).collect();
-        let separator = if query.is_empty() { "" } else { "?" };
+        let separator = match (query.is_empty(), path.contains('?')) {
+            (true, _) => "",
+            (false, true) => "&",
+            (false, false) => "?",
+        };
         format!("{}{separator}{}", self.site.url(path), query.join("&"))
     }
 
@@ -121,8 +142,7 @@ impl Page {
 
     /// The page for a problem. Nothing of the request is on it.
     pub(super) fn problem(&self, problem: Problem) -> Response {
-        let frame = Frame::of_once(&self.site, self.language(None));
-        ErrorView { frame, problem, reference: None }.into_response()
+        ErrorView { frame: self.frame_of_once(), problem, reference: None }.into_response()
     }
 }
 

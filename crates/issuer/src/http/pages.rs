@@ -4,6 +4,7 @@
 //! Pages work without script, name no other site, and show nothing of a request but what the template engine has escaped.
 
 mod account;
+mod applications;
 pub mod assets;
 mod browser;
 mod client;
@@ -18,6 +19,10 @@ mod texts;
 mod when;
 
 pub use account::{AccountView, AppView, Notice, SessionView};
+pub use applications::{
+    AppNotice, ApplicationForm, ApplicationView, ApplicationsView, ChoiceView, DeleteView, ExistingView, FilterView,
+    FormProblem, OwnedView, ScopeChoiceView, SecretView,
+};
 pub use client::{ClientView, Place};
 pub use consent::{ConsentView, ScopeView};
 pub use error::{ErrorView, Problem};

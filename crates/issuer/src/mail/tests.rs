@@ -27,10 +27,15 @@ fn notice(to: Option<&str>) -> Notice {
     }
 }
 
+fn telemetry() -> Telemetry {
+    Telemetry::new(tessera_kit::metrics::Metrics::new("test", "0").expect("metrics"))
+}
+
 async fn send(options: MailOptions, notices: Vec<Notice>) {
     let clock = Arc::new(MockClock::default());
-    let (mailer, mut task) = Mailer::new(options, "https://id.example.test".to_owned(), clock).expect("set up");
-    task.retries = &[Duration::ZERO];
+    let (mailer, mut task) =
+        Mailer::new(options, "https://id.example.test".to_owned(), clock, telemetry()).expect("set up");
+    task.sender.retries = &[Duration::ZERO];
     let sender = mailer.0.expect("on");
     for notice in notices {
         assert!(sender.try_send(notice).is_ok(), "there is room");
@@ -56,6 +61,7 @@ async fn an_owner_gets_a_mail_in_the_configured_language() {
     assert!(mail.contains("From: Tessera <no-reply@example.test>") || mail.contains("From: \"Tessera\""), "{mail}");
     assert!(mail.contains("shop-1") && mail.contains("Acme") && mail.contains("id.example.test"), "{mail}");
     assert!(mail.contains("Bonjour Ada Lovelace"), "{mail}");
+    assert!(mail.contains("@example.test>\r\n") && mail.contains("Message-ID: <"), "{mail}");
 }
 
 #[tokio::test]
@@ -89,6 +95,99 @@ async fn a_server_that_fails_is_tried_again() {
     sending.await.expect("sent");
     assert!(seen.iter().any(|line| line == "RCPT TO:<ada@example.test>"), "{seen:?}");
     assert_eq!(seen.iter().filter(|line| *line == "DATA").count(), 1, "{seen:?}");
+}
+
+/// A server that says this to each `RCPT`, by whom it is for; it never stops.
+async fn server_that_says(answer: fn(&str) -> &'static [u8]) -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("smtp://{}", listener.local_addr().expect("bound"));
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let said = Arc::clone(&seen);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let said = Arc::clone(&said);
+            tokio::spawn(async move {
+                let (reader, mut writer) = stream.into_split();
+                let mut lines = BufReader::new(reader).lines();
+                let mut data = false;
+                writer.write_all(b"220 test\r\n").await.expect("says");
+                while let Ok(Some(line)) = lines.next_line().await {
+                    said.lock().expect("not poisoned").push(line.clone());
+                    let answer: &[u8] = match line.as_str() {
+                        "." => b"250 taken\r\n",
+                        _ if data => continue,
+                        "DATA" => b"354 go on\r\n",
+                        line if line.starts_with("RCPT") => answer(line),
+                        _ => b"250 ok\r\n",
+                    };
+                    data = line == "DATA";
+                    if writer.write_all(answer).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    (url, seen)
+}
+
+fn count(seen: &Mutex<Vec<String>>, what: &str) -> usize {
+    seen.lock().expect("not poisoned").iter().filter(|line| line.starts_with(what)).count()
+}
+
+/// RFC 5321 section 4.2.1.
+#[tokio::test]
+async fn an_address_refused_for_good_is_not_tried_again_and_holds_nobody_up() {
+    let (url, seen) = server_that_says(|line| if line.contains("gone@") { b"550 no\r\n" } else { b"250 ok\r\n" }).await;
+    let to = [notice(Some("gone@example.test")), notice(Some("ada@example.test"))];
+    send(options(By::Smtp(url), None), to.into()).await;
+    assert_eq!((count(&seen, "RCPT TO:<gone@"), count(&seen, "RCPT TO:<ada@")), (1, 1), "{seen:?}");
+}
+
+/// Longer than any test.
+const LATER: [Duration; 3] = [Duration::from_secs(3600); 3];
+
+/// The wait for a further try is an hour: who waits for it holds nobody up, and a stop does not wait for it.
+#[tokio::test]
+async fn a_stop_tries_what_is_left_once_more_and_sends_what_waits() {
+    let (url, seen) =
+        server_that_says(|line| if line.contains("busy@") { b"451 later\r\n" } else { b"250 ok\r\n" }).await;
+    let clock = Arc::new(MockClock::default());
+    let issuer = "https://id.example.test".to_owned();
+    let (mailer, mut task) = Mailer::new(options(By::Smtp(url), None), issuer, clock, telemetry()).expect("set up");
+    task.sender.retries = &LATER;
+    let queue = mailer.0.clone().expect("on");
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(task.run(stop.clone()));
+    assert!(queue.try_send(notice(Some("busy@example.test"))).is_ok());
+    let mut looks = tokio::time::interval(Duration::from_millis(5));
+    while count(&seen, "RCPT TO:<busy@") == 0 {
+        looks.tick().await;
+    }
+    assert!(queue.try_send(notice(Some("ada@example.test"))).is_ok());
+    while count(&seen, ".") == 0 {
+        looks.tick().await;
+    }
+    assert!(queue.try_send(notice(Some("late@example.test"))).is_ok());
+    stop.cancel();
+    running.await.expect("ends");
+    assert_eq!((count(&seen, "RCPT TO:<busy@"), count(&seen, "RCPT TO:<late@")), (2, 1), "{seen:?}");
+}
+
+/// A server that says nothing: the stop ends, and who was not told is named.
+#[tokio::test]
+async fn a_stop_waits_no_longer_than_it_may() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("smtp://{}", listener.local_addr().expect("bound"));
+    let clock = Arc::new(MockClock::default());
+    let issuer = "https://id.example.test".to_owned();
+    let (mailer, mut task) = Mailer::new(options(By::Smtp(url), None), issuer, clock, telemetry()).expect("set up");
+    task.sender.drain = Duration::from_millis(20);
+    assert!(mailer.0.clone().expect("on").try_send(notice(Some("ada@example.test"))).is_ok());
+    let stop = CancellationToken::new();
+    stop.cancel();
+    let waited = tokio::time::timeout(Duration::from_secs(20), task.run(stop)).await;
+    assert!(waited.is_ok(), "less than the server's own time");
 }
 
 async fn session(stream: tokio::net::TcpStream, busy: bool) -> Vec<String> {

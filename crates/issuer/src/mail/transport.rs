@@ -28,6 +28,13 @@ pub(super) enum Undelivered {
     Folder(#[from] io::Error),
 }
 
+impl Undelivered {
+    /// Whether another try would go no better.
+    pub(super) fn is_permanent(&self) -> bool {
+        matches!(self, Self::Smtp(error) if error.is_permanent())
+    }
+}
+
 impl Transport {
     pub(super) fn new(by: &By) -> Result<Self, MailError> {
         Ok(match by {

@@ -162,7 +162,7 @@ pub async fn decide(
 /// A client, where it may be used.
 async fn usable_client(cx: &Context, id: &ClientId) -> Result<Option<Client>, StoreError> {
     let Some(client) = cx.store.clients().find(id).await? else { return Ok(None) };
-    let usable = is_usable(&cx.store.organizations(), &cx.store.users(), &client).await?;
+    let usable = is_usable(&cx.store.clients(), &client).await?;
     Ok(usable.then_some(client))
 }
 

@@ -6,6 +6,7 @@
 mod belonging;
 mod draft;
 mod error;
+pub mod owned;
 mod secrets;
 
 pub(crate) use belonging::is_usable;
@@ -13,6 +14,7 @@ pub(super) use belonging::{Belonging, changed, changed_in, disable_all, tell_all
 pub(super) use draft::LIFETIME_MAX;
 pub use draft::{Draft, DraftError, Patch};
 pub use error::AdminError;
+pub use owned::OwnerError;
 pub use secrets::{DEFAULT_OVERLAP, Rotated, delete_secret, list_secrets, rotate_secret};
 
 use tessera_ledger::event::{Event, Subject};
@@ -21,6 +23,7 @@ use tessera_types::random;
 use tessera_types::{ClientId, ClientType, PresentedSecret, Revision, SecretHash};
 use uuid::Uuid;
 
+use self::owned::{Authority, Doing};
 use crate::context::Context;
 
 /// A new client, with its secret this once.
@@ -46,6 +49,15 @@ pub struct Changed {
 /// # Errors
 /// `Draft` where something is not valid, `Taken` where the id or name is.
 pub async fn create(cx: &Context, draft: Draft, imported: Option<PresentedSecret>) -> Result<Created, AdminError> {
+    create_as(cx, Authority::Administrator, draft, imported).await
+}
+
+async fn create_as(
+    cx: &Context,
+    by: Authority,
+    draft: Draft,
+    imported: Option<PresentedSecret>,
+) -> Result<Created, AdminError> {
     let client = draft.into_client(cx)?;
     let (secret, hash) = match (client.kind, imported) {
         (ClientType::Public, Some(_)) => return Err(DraftError::SecretOfPublicClient.into()),
@@ -58,6 +70,7 @@ pub async fn create(cx: &Context, draft: Draft, imported: Option<PresentedSecret
         }
     };
     let mut tx = begin(cx).await?;
+    by.may_make(cx, &tx, &client).await?;
     check_scopes(&tx, &client).await?;
     belonging::check(&tx, &client).await?;
     tx.clients().insert(&client).await?;
@@ -104,12 +117,24 @@ pub async fn list(
 /// # Errors
 /// `NotFound`, `Draft`, `Taken`; `Conflict` where it was changed meanwhile; `Unconfirmed`.
 pub async fn update(cx: &Context, id: &ClientId, etag: Option<i64>, patch: Patch) -> Result<Changed, AdminError> {
+    update_as(cx, Authority::Administrator, id, etag, patch).await
+}
+
+async fn update_as(
+    cx: &Context,
+    by: Authority,
+    id: &ClientId,
+    etag: Option<i64>,
+    patch: Patch,
+) -> Result<Changed, AdminError> {
     let mut tx = begin(cx).await?;
     let before = tx.clients().find(id).await?.ok_or(AdminError::ClientNotFound)?;
+    by.may(&tx, &before, Doing::Giving).await?;
     if etag.is_some_and(|etag| etag != before.version) {
         return Err(settled(cx, tx, AdminError::Conflict).await);
     }
     let after = patch.apply(cx, &before)?;
+    by.may_give(cx, &before.scopes, &after.scopes)?;
     check_scopes(&tx, &after).await?;
     if (before.organization, before.owner) != (after.organization, after.owner) {
         belonging::check(&tx, &after).await?;
@@ -131,15 +156,23 @@ pub async fn update(cx: &Context, id: &ClientId, etag: Option<i64>, patch: Patch
 /// # Errors
 /// `NotFound`, `Conflict`, `Unconfirmed`.
 pub async fn set_enabled(cx: &Context, id: &ClientId, enabled: bool) -> Result<Changed, AdminError> {
+    set_enabled_as(cx, Authority::Administrator, id, enabled).await
+}
+
+async fn set_enabled_as(cx: &Context, by: Authority, id: &ClientId, enabled: bool) -> Result<Changed, AdminError> {
     let mut tx = begin(cx).await?;
     let before = tx.clients().find(id).await?.ok_or(AdminError::ClientNotFound)?;
-    if before.enabled == enabled {
+    by.may(&tx, &before, if enabled { Doing::Enabling } else { Doing::Taking }).await?;
+    // What an owner has disabled an administrator may disable again, for good.
+    let takes_over = before.owner_disabled && !enabled && !by.is_owner();
+    if before.enabled == enabled && !takes_over {
         // Nothing to write; but whoever said so first may still be waiting (revocation.md, the log).
         let revision = commit(cx, tx).await?;
         cx.publication.confirm(revision, cx.policy.confirm_within).await?;
         return Ok(Changed { client: before, revision });
     }
-    let after = Client { enabled, updated: cx.clock.now(), ..before };
+    let owner_disabled = !enabled && by.is_owner();
+    let after = Client { enabled, owner_disabled, updated: cx.clock.now(), ..before };
     let after = Client { version: tx.clients().update(&after).await?, ..after };
     if !enabled {
         tx.record(Event::WatermarkRaised(Subject::Client(id.clone())));
@@ -157,10 +190,16 @@ pub async fn set_enabled(cx: &Context, id: &ClientId, enabled: bool) -> Result<C
 /// # Errors
 /// `NotFound`, `Unconfirmed`.
 pub async fn delete(cx: &Context, id: &ClientId) -> Result<Revision, AdminError> {
+    delete_as(cx, Authority::Administrator, id).await
+}
+
+async fn delete_as(cx: &Context, by: Authority, id: &ClientId) -> Result<Revision, AdminError> {
     let mut tx = begin(cx).await?;
-    if !tx.clients().delete(id).await? {
+    let Some(client) = tx.clients().find(id).await? else {
         return Err(settled(cx, tx, AdminError::ClientNotFound).await);
-    }
+    };
+    by.may(&tx, &client, Doing::Taking).await?;
+    tx.clients().delete(id).await?;
     tx.record(Event::WatermarkRaised(Subject::Client(id.clone())));
     tx.record(Event::ClientChanged { client: id.clone(), state: None });
     let revision = commit(cx, tx).await?;

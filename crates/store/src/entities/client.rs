@@ -36,6 +36,7 @@ pub struct Model {
     pub last_used: Option<i64>,
     pub implicit_scopes: String,
     pub claims_auto: bool,
+    pub owner_disabled: bool,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
@@ -58,6 +59,7 @@ fn read(row: Model) -> Result<Client, Cause> {
         description: row.description,
         kind: row.kind.parse()?,
         enabled: row.enabled,
+        owner_disabled: row.owner_disabled,
         grants: from_list(&row.grants)?,
         scopes: ScopeSet::from_iter(from_list(&row.scopes)?),
         default_scopes: ScopeSet::from_iter(from_list(&row.default_scopes)?),
@@ -88,6 +90,7 @@ impl From<&Client> for ActiveModel {
             description: Set(client.description.clone()),
             kind: Set(client.kind.to_string()),
             enabled: Set(client.enabled),
+            owner_disabled: Set(client.owner_disabled),
             grants: Set(to_list(&client.grants)),
             scopes: Set(to_list(&client.scopes)),
             default_scopes: Set(to_list(&client.default_scopes)),

@@ -128,6 +128,7 @@ pub(crate) fn client(id: &str) -> Client {
         description: "Sells \"things\"; costs 5 % — más".into(),
         kind: ClientType::Confidential,
         enabled: true,
+        owner_disabled: false,
         grants: vec![GrantType::RefreshToken, GrantType::ClientCredentials],
         scopes: "orders:write orders:read".parse().expect("scopes"),
         default_scopes: "orders:read".parse().expect("scopes"),

@@ -16,7 +16,7 @@ use tessera_types::PresentedSecret;
 use self::file::{Checked, Wanted};
 use self::plan::{Plan, Step};
 use self::view::StepView;
-use super::{present, service};
+use super::service;
 use crate::app::App;
 use crate::commands::Pages;
 use crate::confirm::Consent;
@@ -115,7 +115,8 @@ async fn carry_out(admin: &Administrator, step: &Step, views: &mut Vec<StepView>
     Ok(())
 }
 
-/// A secret that was made is shown whatever happens then: nobody can ask for it again.
+/// One that shall be disabled is so from its first moment. A secret that was made is shown whatever happens then: nobody can ask for
+/// it again.
 async fn create(
     admin: &Administrator,
     checked: &Checked,
@@ -123,11 +124,11 @@ async fn create(
     views: &mut Vec<StepView>,
 ) -> Result<(), Problem> {
     let client_secret = checked.secret.as_ref().map(|secret| secret.expose().to_owned()).unwrap_or_default();
-    let message = wire::CreateClientRequest { client: Some(checked.client.clone()), client_secret };
+    let message =
+        wire::CreateClientRequest { client: Some(checked.client.clone()), client_secret, disabled: !checked.enabled };
     let answer = service(admin).create_client(admin.request(message)).await?.into_inner();
-    let made = present(answer.client)?;
     views.push(StepView { client_secret: PresentedSecret::new(answer.client_secret), ..step.view() });
-    if checked.enabled { Ok(()) } else { set_enabled(admin, &made.client_id, false).await }
+    Ok(())
 }
 
 async fn set_enabled(admin: &Administrator, client_id: &str, enabled: bool) -> Result<(), Problem> {

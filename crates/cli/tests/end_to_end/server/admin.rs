@@ -38,7 +38,7 @@ impl ClientService for Fake {
         request: Request<CreateClientRequest>,
     ) -> Result<Response<CreateClientResponse>, Status> {
         self.admin("CreateClient", &request)?;
-        let CreateClientRequest { client, client_secret: imported } = request.into_inner();
+        let CreateClientRequest { client, client_secret: imported, disabled } = request.into_inner();
         let mut client = client.expect("the client");
         if self.book(|book| book.clients.iter().any(|c| c.name == client.name)) {
             return Err(refusal(Code::AlreadyExists, "NAME_TAKEN", "already_exists", "the name is taken"));
@@ -46,7 +46,7 @@ impl ClientService for Fake {
         if client.client_id.is_empty() {
             client.client_id = "chosen-by-server".into();
         }
-        client.enabled = true;
+        client.enabled = !disabled;
         let generated = client.r#type() == ClientType::Confidential && imported.is_empty();
         let client_secret = if generated { "tsk_generated".to_owned() } else { String::new() };
         self.book(|book| {

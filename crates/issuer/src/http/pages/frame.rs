@@ -22,6 +22,20 @@ pub mod paths {
     pub const END_SESSION: &str = "/account/sessions/end";
     /// POST: `csrf`, `lang`. Every session but the caller's.
     pub const END_OTHER_SESSIONS: &str = "/account/sessions/end-others";
+    /// GET: the person's own applications: `name`, `organization`, `status` (`enabled` or `disabled`) and `after` narrow them.
+    pub const APPLICATIONS: &str = "/account/applications";
+    /// GET: the form of a new application. POST: what it says, `csrf`, `lang`.
+    pub const NEW_APPLICATION: &str = "/account/applications/new";
+    /// GET: an application, by `client_id`.
+    pub const APPLICATION: &str = "/account/applications/application";
+    /// POST: `client_id`, `version`, what the form says, `csrf`, `lang`.
+    pub const CHANGE_APPLICATION: &str = "/account/applications/change";
+    /// POST: `client_id`, `enabled` (`yes` or `no`), `csrf`, `lang`.
+    pub const SWITCH_APPLICATION: &str = "/account/applications/switch";
+    /// POST: `client_id`, `secret` (the name of the newest), `at_once`, `csrf`, `lang`.
+    pub const RENEW_SECRET: &str = "/account/applications/secret";
+    /// GET: asks whether an application shall be deleted. POST: `client_id`, `csrf`, `lang`.
+    pub const DELETE_APPLICATION: &str = "/account/applications/delete";
 }
 
 /// The issuer as its pages show it. Cheap to clone.

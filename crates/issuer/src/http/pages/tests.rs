@@ -75,6 +75,85 @@ fn account(language: Language) -> AccountView {
     }
 }
 
+fn application(language: Language, problems: Vec<FormProblem>, existing: bool) -> ApplicationView {
+    ApplicationView {
+        frame: frame(language),
+        csrf: markup(),
+        form: ApplicationForm {
+            name: markup(),
+            description: markup(),
+            kind: markup(),
+            enabled: true,
+            redirect_uris: markup(),
+            failure_uri: markup(),
+            site_url: markup(),
+            logo_url: markup(),
+        },
+        organizations: vec![ChoiceView { value: markup(), label: markup(), chosen: true }],
+        scopes: vec![ScopeChoiceView { scope: ScopeView { name: markup(), description: markup() }, chosen: true }],
+        problems,
+        existing: existing.then(|| ExistingView {
+            name: markup(),
+            client_id: markup(),
+            delete: "/account/applications/delete?client_id=x".to_owned(),
+            version: 1,
+            organization: Some(markup()),
+            grants: vec![markup()],
+            signs_in: true,
+            confidential: true,
+            secret: markup(),
+            enabled: true,
+            may_enable: false,
+            administered: false,
+            created: Timestamp(0),
+            last_used: None,
+        }),
+        notice: Some(AppNotice::Changed),
+    }
+}
+
+fn applications(language: Language) -> ApplicationsView {
+    ApplicationsView {
+        frame: frame(language),
+        applications: vec![OwnedView {
+            path: "/account/applications/application?client_id=x".to_owned(),
+            name: markup(),
+            client_id: markup(),
+            organization: Some(markup()),
+            enabled: false,
+            last_used: Some(Timestamp(0)),
+        }],
+        filter: FilterView { name: markup(), enabled: Some(true) },
+        organizations: vec![ChoiceView { value: markup(), label: markup(), chosen: true }],
+        next: Some("/account/applications?after=x".to_owned()),
+        may_make: true,
+        notice: Some(AppNotice::Deleted),
+    }
+}
+
+fn secret(language: Language) -> SecretView {
+    SecretView {
+        frame: Frame::of_once(&Site::new("https://id.example/base"), language),
+        name: markup(),
+        client_id: markup(),
+        path: "/account/applications".to_owned(),
+        secret: tessera_types::PresentedSecret::new(markup()),
+        new: false,
+        at_once: true,
+        confirmed: false,
+    }
+}
+
+fn deletion(language: Language) -> DeleteView {
+    DeleteView {
+        frame: frame(language),
+        csrf: markup(),
+        name: markup(),
+        client_id: markup(),
+        path: "/account/applications".to_owned(),
+    }
+}
+
 fn error(language: Language, problem: Problem) -> ErrorView {
     let frame = Frame::of_once(&Site::new("https://id.example/base"), language);
     ErrorView { frame, problem, reference: Some(markup()) }
@@ -96,6 +175,12 @@ fn markup_in_any_field_stays_text(#[values(Language::En, Language::Fr)] language
     }
     assert_inert(&consent(language).render().expect("a page"));
     assert_inert(&account(language).render().expect("a page"));
+    assert_inert(&applications(language).render().expect("a page"));
+    for existing in [true, false] {
+        assert_inert(&application(language, vec![FormProblem::Name], existing).render().expect("a page"));
+    }
+    assert_inert(&secret(language).render().expect("a page"));
+    assert_inert(&deletion(language).render().expect("a page"));
     assert_inert(&error(language, Problem::Internal).render().expect("a page"));
 }
 
@@ -108,6 +193,10 @@ fn templates_never_turn_escaping_off() {
         include_str!("../../../templates/consent.html"),
         include_str!("../../../templates/error.html"),
         include_str!("../../../templates/account.html"),
+        include_str!("../../../templates/applications.html"),
+        include_str!("../../../templates/application.html"),
+        include_str!("../../../templates/application_secret.html"),
+        include_str!("../../../templates/application_delete.html"),
     ] {
         assert!(!template.contains("safe") && !template.contains("escape"), "{template}");
         assert!(!template.contains("://") || template.contains("xmlns='http://www.w3.org/2000/svg'"), "{template}");
@@ -122,6 +211,12 @@ fn templates_never_turn_escaping_off() {
 #[case(login(Language::En, Some(LoginError::Busy)), 503, Some("1"))]
 #[case(consent(Language::En), 200, None)]
 #[case(account(Language::En), 200, None)]
+#[case(applications(Language::En), 200, None)]
+#[case(application(Language::En, vec![], true), 200, None)]
+#[case(application(Language::En, vec![FormProblem::Name], false), 422, None)]
+#[case(application(Language::En, vec![FormProblem::Conflict], true), 409, None)]
+#[case(secret(Language::En), 200, None)]
+#[case(deletion(Language::En), 200, None)]
 #[case(error(Language::En, Problem::UnknownClient), 400, None)]
 #[case(error(Language::En, Problem::WrongRedirect), 400, None)]
 #[case(error(Language::En, Problem::Malformed), 400, None)]

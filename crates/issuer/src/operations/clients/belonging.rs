@@ -4,8 +4,10 @@
 //! and told to replicas as part of the client's state. Whoever disables or deletes the one or the other raises the watermark of every
 //! client concerned in the same transaction; enabling again revives nothing.
 
+use std::collections::BTreeSet;
+
 use tessera_ledger::event::{ClientState, Event, Subject};
-use tessera_store::{Client, ClientFilter, Organizations, StoreError, Transaction, User, Users};
+use tessera_store::{Client, ClientFilter, Clients, Enabled, StoreError, Transaction, User};
 use tessera_types::{ClientId, OrganizationId, UserId};
 
 use super::{AdminError, DraftError};
@@ -13,21 +15,23 @@ use super::{AdminError, DraftError};
 /// How many clients are read at a time.
 const PAGE: u64 = 500;
 
-/// Whether a client may be used: it is enabled, and so are its organization and its owner, where it has them.
-pub(crate) async fn is_usable(
-    organizations: &Organizations<'_>,
-    users: &Users<'_>,
-    client: &Client,
-) -> Result<bool, StoreError> {
-    let of_an_enabled_organization = match client.organization {
-        Some(id) => organizations.find(id).await?.is_some_and(|organization| organization.enabled),
-        None => true,
-    };
-    let of_an_enabled_owner = match client.owner {
-        Some(id) => users.find(id).await?.is_some_and(|owner| owner.enabled),
-        None => true,
-    };
-    Ok(client.enabled && of_an_enabled_organization && of_an_enabled_owner)
+/// Whether a client may be used: it is enabled, and so are its organization and its owner, where it has them. One query at most.
+pub(crate) async fn is_usable(clients: &Clients<'_>, client: &Client) -> Result<bool, StoreError> {
+    Ok(usable(client, &enabled_of(clients, std::slice::from_ref(client)).await?))
+}
+
+/// Which of the organizations and owners of these clients are enabled.
+async fn enabled_of(clients: &Clients<'_>, of: &[Client]) -> Result<Enabled, StoreError> {
+    let organizations: BTreeSet<_> = of.iter().filter_map(|client| client.organization).collect();
+    let owners: BTreeSet<_> = of.iter().filter_map(|client| client.owner).collect();
+    let (organizations, owners): (Vec<_>, Vec<_>) = (organizations.into_iter().collect(), owners.into_iter().collect());
+    clients.enabled_among(&organizations, &owners).await
+}
+
+fn usable(client: &Client, enabled: &Enabled) -> bool {
+    client.enabled
+        && client.organization.is_none_or(|id| enabled.organization(id))
+        && client.owner.is_none_or(|id| enabled.user(id))
 }
 
 /// Organization and owner must be there, and the owner a member of the organization, or of a global one.
@@ -63,7 +67,7 @@ pub(super) async fn owner(tx: &Transaction, client: &Client) -> Result<Option<(U
 
 /// The event that tells replicas a client's state, as the transaction has it.
 pub(in crate::operations) async fn changed_in(tx: &Transaction, client: &Client) -> Result<Event, StoreError> {
-    Ok(changed(client, is_usable(&tx.organizations(), &tx.users(), client).await?))
+    Ok(changed(client, is_usable(&tx.clients(), client).await?))
 }
 
 /// The event that tells replicas a client's state.
@@ -101,12 +105,17 @@ pub(in crate::operations) async fn tell_all(
     of: Belonging,
     taken_away: bool,
 ) -> Result<(), AdminError> {
-    for client in all(tx, of).await? {
-        if taken_away {
-            tx.record(Event::WatermarkRaised(Subject::Client(client.id.clone())));
+    let mut after = None;
+    // Page by page, with one look-up for a page: nobody else may append meanwhile.
+    while let Some(page) = page(tx, of, after.as_ref()).await? {
+        let enabled = enabled_of(&tx.clients(), &page).await?;
+        for client in &page {
+            if taken_away {
+                tx.record(Event::WatermarkRaised(Subject::Client(client.id.clone())));
+            }
+            tx.record(changed(client, usable(client, &enabled)));
         }
-        let event = changed_in(tx, &client).await?;
-        tx.record(event);
+        after = page.into_iter().next_back().map(|client| client.id);
     }
     Ok(())
 }
@@ -117,24 +126,20 @@ pub(in crate::operations) async fn disable_all(
     of: Belonging,
     now: tessera_types::Timestamp,
 ) -> Result<(), AdminError> {
-    for client in all(tx, of).await? {
-        let disabled = Client { enabled: false, updated: now, ..client };
-        tx.clients().update(&disabled).await?;
-        tx.record(Event::WatermarkRaised(Subject::Client(disabled.id.clone())));
-        tx.record(changed(&disabled, false));
+    tx.clients().disable_all(&of.filter(), now).await?;
+    let mut after = None;
+    while let Some(page) = page(tx, of, after.as_ref()).await? {
+        for client in &page {
+            tx.record(Event::WatermarkRaised(Subject::Client(client.id.clone())));
+            tx.record(changed(client, false));
+        }
+        after = page.into_iter().next_back().map(|client| client.id);
     }
     Ok(())
 }
 
-async fn all(tx: &Transaction, of: Belonging) -> Result<Vec<Client>, AdminError> {
-    let (filter, mut clients) = (of.filter(), Vec::<Client>::new());
-    loop {
-        let after: Option<ClientId> = clients.last().map(|client| client.id.clone());
-        let page = tx.clients().list(&filter, after.as_ref(), PAGE).await?;
-        let last = u64::try_from(page.len()).unwrap_or(PAGE) < PAGE;
-        clients.extend(page);
-        if last {
-            return Ok(clients);
-        }
-    }
+/// The next clients concerned; none where there are no more.
+async fn page(tx: &Transaction, of: Belonging, after: Option<&ClientId>) -> Result<Option<Vec<Client>>, AdminError> {
+    let page = tx.clients().list(&of.filter(), after, PAGE).await?;
+    Ok(Some(page).filter(|page| !page.is_empty()))
 }

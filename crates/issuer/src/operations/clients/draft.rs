@@ -27,6 +27,8 @@ pub struct Draft {
     pub id: Option<ClientId>,
     /// See [`Client`].
     pub kind: ClientType,
+    /// Whether it may be used at once.
+    pub enabled: bool,
     /// What can be changed later, too.
     pub rest: Patch,
 }
@@ -245,7 +247,8 @@ impl Draft {
             name,
             description: String::new(),
             kind: self.kind,
-            enabled: true,
+            enabled: self.enabled,
+            owner_disabled: false,
             grants: Vec::new(),
             scopes: ScopeSet::empty(),
             default_scopes: ScopeSet::empty(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tessera_store::{StoreError, Unique};
 use tessera_types::{ErrorCode, Failure};
 
-use super::DraftError;
+use super::{DraftError, OwnerError};
 use crate::log::Unconfirmed;
 use crate::operations::users::UserDraftError;
 use crate::passwords::PasswordError;
@@ -49,6 +49,9 @@ pub enum AdminError {
     /// What was sent is not a valid user.
     #[error(transparent)]
     User(#[from] UserDraftError),
+    /// It is not its owner's to do.
+    #[error(transparent)]
+    Owner(#[from] OwnerError),
     /// Somebody else changed it meanwhile.
     #[error("changed meanwhile")]
     Conflict,
@@ -92,6 +95,7 @@ impl Failure for AdminError {
             | Self::SecretNotFound => ErrorCode::NotFound,
             Self::ScopeReserved | Self::Draft(_) | Self::User(_) | Self::OrganizationName => ErrorCode::InvalidRequest,
             Self::ScopeInUse | Self::PublicClient => ErrorCode::FailedPrecondition,
+            Self::Owner(error) => error.code(),
             Self::Conflict => ErrorCode::Conflict,
             Self::Store(error) => error.code(),
             Self::Passwords(_) => ErrorCode::TemporarilyUnavailable,
@@ -113,6 +117,7 @@ impl Failure for AdminError {
             Self::OrganizationName => "NAME_OUT_OF_BOUNDS",
             Self::Draft(error) => error.reason(),
             Self::User(error) => error.reason(),
+            Self::Owner(error) => error.reason(),
             Self::Conflict => "CHANGED_MEANWHILE",
             Self::Store(error) => error.reason(),
             Self::Passwords(_) => "PASSWORD_CHECKS_BUSY",
@@ -134,6 +139,7 @@ impl Failure for AdminError {
             Self::OrganizationName => "A name has 1 to 255 characters, none of them a control character.",
             Self::Draft(error) => error.advice(),
             Self::User(error) => error.advice(),
+            Self::Owner(error) => error.advice(),
             Self::Conflict => "It was changed meanwhile. Read it again and repeat the change.",
             Self::Store(error) => match self.taken() {
                 Some(Unique::Name) => "The name is taken. Choose another.",

@@ -6,6 +6,7 @@ use tessera_store::StoredSecret;
 use tessera_types::{ClientId, ClientType, PresentedSecret, Revision, SecretHash, Timestamp};
 use uuid::Uuid;
 
+use super::owned::{Authority, Doing};
 use super::{AdminError, DraftError, begin, changed_in, commit, settled, stored};
 use crate::context::Context;
 use crate::log::Unconfirmed;
@@ -28,6 +29,16 @@ pub struct Rotated {
     pub confirmed: bool,
 }
 
+/// What secret somebody wants for a client.
+pub(super) struct Renewal {
+    /// How long the newest of those before lives on.
+    pub(super) overlap: Duration,
+    /// When the new one ends.
+    pub(super) expires: Option<Timestamp>,
+    /// The newest that they saw, where it matters.
+    pub(super) seen: Option<Option<Uuid>>,
+}
+
 /// Gives a client a further secret. Of the ones before, the newest lives on for the overlap and the others end now, so that never
 /// more than two live.
 ///
@@ -39,14 +50,27 @@ pub async fn rotate_secret(
     overlap: Duration,
     expires: Option<Timestamp>,
 ) -> Result<Rotated, AdminError> {
+    rotate_as(cx, Authority::Administrator, id, Renewal { overlap, expires, seen: None }).await
+}
+
+pub(super) async fn rotate_as(
+    cx: &Context,
+    by: Authority,
+    id: &ClientId,
+    Renewal { overlap, expires, seen }: Renewal,
+) -> Result<Rotated, AdminError> {
     let now = cx.clock.now();
     if overlap > OVERLAP_MAX || expires.is_some_and(|at| at <= now) {
         return Err(DraftError::Overlap.into());
     }
     let mut tx = begin(cx).await?;
     let (client, secrets) = tx.clients().find_with_secrets(id).await?.ok_or(AdminError::ClientNotFound)?;
+    by.may(&tx, &client, Doing::Giving).await?;
     if client.kind == ClientType::Public {
         return Err(AdminError::PublicClient);
+    }
+    if seen.is_some_and(|seen| seen != secrets.first().map(|secret| secret.id)) {
+        return Err(AdminError::Conflict);
     }
     let mut live: Vec<&StoredSecret> = secrets.iter().filter(|s| s.expires.is_none_or(|at| now < at)).collect();
     live.sort_by_key(|s| std::cmp::Reverse((s.created, s.id)));

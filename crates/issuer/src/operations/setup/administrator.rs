@@ -75,6 +75,7 @@ impl Setup<'_> {
             description: "Made by tessera init.".to_owned(),
             kind: ClientType::Confidential,
             enabled: true,
+            owner_disabled: false,
             grants: vec![GrantType::ClientCredentials],
             scopes: scopes.clone(),
             default_scopes: scopes,

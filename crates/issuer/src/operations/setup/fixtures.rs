@@ -145,6 +145,14 @@ const FIXTURES: &[Fixture] = &[
         ..BLANK
     },
     Fixture {
+        id: "prestashop-api-client",
+        name: "PrestaShop API client",
+        grants: &["client_credentials"],
+        scopes: "api_client_read api_client_write customer_group_read customer_group_write",
+        profile: ClaimsProfile::Legacy,
+        ..BLANK
+    },
+    Fixture {
         id: "oro-app",
         name: "Oro application",
         grants: &["client_credentials"],
@@ -310,6 +318,7 @@ impl Setup<'_> {
             description: "For development.".to_owned(),
             kind: if fixture.secret.is_some() { ClientType::Confidential } else { ClientType::Public },
             enabled: true,
+            owner_disabled: false,
             grants: fixture.grants.iter().map(|g| word(g)).collect::<Result<_, _>>()?,
             scopes: word(fixture.scopes)?,
             default_scopes: word(fixture.default_scopes)?,

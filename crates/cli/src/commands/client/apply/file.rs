@@ -88,7 +88,7 @@ pub struct Checked {
     pub client: wire::Client,
     /// Whether it may be used.
     pub enabled: bool,
-    /// Whether the file names its audiences; otherwise they stay as they are.
+    /// Whether the file names any audience; otherwise they stay as they are.
     pub audiences: bool,
     /// The secret to import, where it is new.
     pub secret: Option<PresentedSecret>,
@@ -236,7 +236,9 @@ fn wish(mistakes: &mut Mistakes<'_>, line: usize, entry: &Entry) -> Wanted {
     let (organization, owner) = (named(mistakes, entry.organization.as_ref()), named(mistakes, entry.owner.as_ref()));
     let scopes = entry.scopes.iter().chain(&entry.implicit_scopes).map(|text| placed(mistakes, text)).collect();
     let secret = secret(mistakes, entry.secret_file.as_ref(), kind);
-    let (enabled, audiences) = (entry.enabled.unwrap_or(true), entry.audiences.is_some());
+    // Empty is the server's default, which only the server knows: as good as unsaid for a client that is there.
+    let audiences = entry.audiences.as_ref().is_some_and(|named| !named.is_empty());
+    let enabled = entry.enabled.unwrap_or(true);
     Wanted { checked: Checked { line, client, enabled, audiences, secret }, scopes, organization, owner }
 }
 
@@ -317,12 +319,12 @@ pub async fn resolve(admin: &Administrator, path: &Path, wanted: Vec<Wanted>) ->
             mistakes.add(line, format!("the scope `{scope}` is not registered"));
         }
         if let Some((line, name)) = organization {
-            let found = names::organization_id(admin, &name).await;
+            let found = names::known_organization_id(admin, &name).await;
             let missing = || format!("there is no organization `{name}`");
             one.client.organization_id = found_or(&mut mistakes, line, found, missing)?;
         }
         if let Some((line, name)) = owner {
-            let found = names::user_id(admin, &name).await;
+            let found = names::known_user_id(admin, &name).await;
             let missing = || format!("there is no user `{name}`");
             one.client.owner_id = found_or(&mut mistakes, line, found, missing)?;
         }
