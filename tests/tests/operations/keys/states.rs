@@ -92,7 +92,16 @@ async fn a_reader_changes_no_key() -> Result<()> {
     use tessera_api::admin::v1::key_service_client::KeyServiceClient;
     let Some(world) = world_with(Backend::Sqlite, lasting("")).await? else { return Ok(()) };
     let url = world.pair.ports.issuer_url();
-    let reader = ["--grant", "client_credentials", "--scope", "tessera.admin.read", "--audience", &url];
+    let reader = [
+        "--grant",
+        "client_credentials",
+        "--scope",
+        "tessera.admin.read",
+        "--default-scope",
+        "tessera.admin.read",
+        "--audience",
+        &url,
+    ];
     let reader = tessera_tests::create_client(&world.pair, "reader", &reader)?;
     let reader = token(world.pair.ports.issuer_grpc, &reader).await?;
     let mut service = KeyServiceClient::new(tessera_tests::channel(world.pair.ports.issuer_grpc).await?);

@@ -39,7 +39,7 @@ impl ExportJwks {
 impl View for JwkSet {
     /// JSON in any case: nobody reads it but programs.
     fn table(&self) -> Table {
-        Table::Text(serde_json::to_string_pretty(self).unwrap_or_default())
+        Table::Text(serde_json::to_string(self).unwrap_or_default())
     }
 
     fn names(&self) -> Vec<String> {
