@@ -54,6 +54,7 @@ fn fresh(workspace: &Workspace, steps: &mut Steps) -> Tally {
         return tests;
     };
     steps.run("README 1: try", || run::run(&mut first));
+    steps.run("images", || clone.images());
     steps.run("README 2: test", || {
         tests = run_tests(&mut second)?;
         ensure!(tests.failed == 0, "{tests}");

@@ -7,8 +7,8 @@ use std::process::{self, Command};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::run;
 use crate::workspace::Workspace;
+use crate::{images, run};
 
 /// A clone of HEAD in a temporary folder that goes away with it.
 #[derive(Debug)]
@@ -48,6 +48,11 @@ impl FreshClone {
     /// What running the commands left behind in the clone: new files, a changed lock file.
     pub(crate) fn changes(&self) -> Result<String> {
         run::output(self.command("git").args(["status", "--porcelain"]))
+    }
+
+    /// Checks the clone's Dockerfile and runs what it runs: after the first command most of that is built.
+    pub(crate) fn images(&self) -> Result<()> {
+        images::images_of(&self.folder, &self.target)
     }
 
     fn parse(&self, line: &str) -> Result<Command> {

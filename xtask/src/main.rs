@@ -7,6 +7,7 @@ mod ci;
 mod documents;
 mod fresh;
 mod fuzz;
+mod images;
 mod layers;
 mod pages;
 mod run;
@@ -52,6 +53,8 @@ enum Habit {
     Pages,
     /// Checks the dependency directions alone.
     Layers,
+    /// Checks the Dockerfile, and runs natively what its build stage runs.
+    Images,
     /// Measures Introspect against an empty handler, as optimised as what ships.
     Bench {
         /// Handed to the harness; `--help` lists them.
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Habit::Fuzz { target, seconds } => fuzz::fuzz(&workspace, target.as_deref(), seconds).map(|()| true),
         Habit::Pages => pages::pages(&workspace),
         Habit::Layers => layers::layers(&workspace).map(|()| true),
+        Habit::Images => images::images(&workspace).map(|()| true),
         Habit::Bench { arguments } => bench::bench(&workspace, &arguments).map(|()| true),
     });
     match done {

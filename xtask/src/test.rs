@@ -76,6 +76,12 @@ impl Tools {
             Some(program) => tools.has("curl", "TEST_TESSERA_CURL", program),
             None => tools.left_out.push("a shop's request with curl: there is none (Debian: apt-get install curl)"),
         }
+        match tools::docker_compose(workspace)? {
+            Some(program) => tools.has("docker-compose", "TEST_TESSERA_DOCKER_COMPOSE", program),
+            None => tools
+                .left_out
+                .push("docker-compose.yml by docker-compose: there is none (Debian: apt-get install docker-compose)"),
+        }
         tools.find_client_libraries(workspace)?;
         tools.find_browser(workspace)?;
         tools.report();

@@ -74,6 +74,14 @@ pub(crate) fn curl(workspace: &Workspace) -> Result<Option<PathBuf>> {
     Ok(find("curl"))
 }
 
+/// A docker-compose that reads a file without an engine, if there is one.
+pub(crate) fn docker_compose(workspace: &Workspace) -> Result<Option<PathBuf>> {
+    if find("docker-compose").is_none() && is_ci() {
+        apt_install(workspace, &["docker-compose"])?;
+    }
+    Ok(find("docker-compose"))
+}
+
 /// The cargo-deny of the right version, built if it is not there yet.
 pub(crate) fn cargo_deny(workspace: &Workspace) -> Result<PathBuf> {
     let program = workspace.tools().join("bin/cargo-deny");

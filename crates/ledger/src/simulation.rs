@@ -1,9 +1,11 @@
 //! The issuer's and the replicas' ends together, under a schedule of commits, revocations, broken streams and passing time.
 //!
 //! The law is the product's promise, as far as it reaches without leases: once a wait for a revision is released, no replica that
-//! may answer at that moment or later lacks it.
+//! may answer at that moment or later lacks it. [`set_back`] adds a database that loses its last commits.
 
-use std::collections::VecDeque;
+mod set_back;
+
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use proptest::collection::vec;
@@ -78,10 +80,17 @@ struct Node {
     replica: Replica,
     follower: Follower,
     link: Option<Link>,
+    /// Every revocation that its readers have ever seen, with the epoch of that.
+    seen: BTreeSet<(u64, TokenId)>,
 }
 
 struct World {
     now: Duration,
+    epoch: u64,
+    /// How often the database lost commits: what came after is another history.
+    history: u64,
+    /// Whether that was said, by a new epoch.
+    silent: bool,
     log: Vec<Entry>,
     compacted: usize,
     barrier: Barrier,
@@ -98,9 +107,13 @@ impl World {
             replica: Replica::new(),
             follower: Follower::new(ReplicaId([n; 16]), n.to_string(), MAX_STALENESS),
             link: None,
+            seen: BTreeSet::new(),
         };
         Self {
             now: Duration::from_secs(100),
+            epoch: 1,
+            history: 0,
+            silent: false,
             log: Vec::new(),
             compacted: 0,
             barrier: Barrier::new(),
@@ -111,7 +124,7 @@ impl World {
     }
 
     fn head(&self) -> Position {
-        samples::head(1, &self.log)
+        samples::head(self.epoch, &self.log)
     }
 
     fn hash_at(&self, revision: u64) -> Option<ChainHash> {
@@ -160,6 +173,7 @@ impl World {
             let revision = revision + 1;
             let mut id = [0; 16];
             id[..8].copy_from_slice(&revision.to_be_bytes());
+            id[8..].copy_from_slice(&self.history.to_be_bytes());
             let event = Event::TokenRevoked { token: TokenId(id), expires: Timestamp(9_000_000_000) };
             let hash = chain::next(&hash, revision, &encode_event(&event));
             self.log.push(Entry { revision, hash, event });
@@ -181,14 +195,22 @@ impl World {
         let (head, now) = (self.head(), self.now);
         let snapshot = matches!(output, Output::SendSnapshot { .. }).then(|| self.snapshot());
         let at_hash = if let Output::Look { at: Some(at) } = output { self.hash_at(at) } else { None };
-        let compacted = self.compacted;
+        let (compacted, silent) = (self.compacted, self.silent);
         let Some(link) = self.nodes[n].link.as_mut() else { return };
         let more = match output {
             Output::Join { replica, max_staleness, .. } => {
                 link.membership = Some(self.barrier.join(replica, 0, max_staleness));
                 Vec::new()
             }
-            Output::Look { .. } => link.feed.looked(head, at_hash, now).expect("no replica is ahead of its log"),
+            Output::Look { .. } => match link.feed.looked(head, at_hash, now) {
+                Ok(outputs) => outputs,
+                Err(error) => {
+                    assert!(silent, "only a log that lost something: {error}");
+                    link.down.clear();
+                    link.broken = true;
+                    Vec::new()
+                }
+            },
             Output::Acked(revision) => {
                 let membership = link.membership.as_ref().expect("it joined first");
                 self.barrier.ack(membership, revision);
@@ -224,19 +246,23 @@ impl World {
     }
 
     fn down(&mut self, n: usize) {
-        let now = self.now;
-        let Node { replica, follower, link } = &mut self.nodes[n];
+        let (now, silent) = (self.now, self.silent);
+        let Node { replica, follower, link, .. } = &mut self.nodes[n];
         let Some(link) = link.as_mut() else { return };
         let Some(response) = link.down.pop_front() else { return };
-        let absorbed =
-            follower.absorb(replica, response_to_wire(&response), now).expect("the issuer keeps to the protocol");
-        link.up.extend(absorbed.reply);
+        match follower.absorb(replica, response_to_wire(&response), now) {
+            Ok(absorbed) => link.up.extend(absorbed.reply),
+            Err(error) => {
+                assert!(silent, "the issuer keeps to the protocol: {error}");
+                link.broken = true;
+            }
+        }
     }
 
     fn connect(&mut self, n: usize) {
         self.break_stream(n);
         self.notice(n);
-        let Node { replica, follower, link } = &mut self.nodes[n];
+        let Node { replica, follower, link, .. } = &mut self.nodes[n];
         let terms = Terms {
             issuer: "https://issuer.test".to_owned(),
             heartbeat_interval: Duration::from_secs(1),
@@ -296,7 +322,11 @@ impl World {
         }
     }
 
-    fn check(&self) {
+    fn check(&mut self) {
+        self.check_memory();
+        if self.history > 0 {
+            return;
+        }
         for (n, node) in self.nodes.iter().enumerate() {
             let applied = node.replica.state().map_or(0, |state| state.applied());
             let may_answer = !node.follower.stale(self.now, MAX_STALENESS);

@@ -15,13 +15,26 @@ use crate::problem::{Exit, Problem};
 use crate::seconds;
 use crate::settings::Settings;
 
-/// Asks both servers whether they are ready; exits with 6 unless both are.
+/// Asks both servers, or one of them, whether they are ready; exits with 6 unless all that were asked are.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  tessera health
+  tessera health --only issuer
   tessera health -o json | jq -r '.[].status'")]
-pub struct Health {}
+pub struct Health {
+    /// Ask this one alone: what a container asks of itself.
+    #[arg(long, value_enum, value_name = "SERVER")]
+    only: Option<Server>,
+}
+
+/// A server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Server {
+    /// `tessera-issuer`.
+    Issuer,
+    /// `tessera-introspector`.
+    Introspector,
+}
 
 /// A server's state.
 #[derive(Debug, Serialize)]
@@ -60,16 +73,20 @@ impl ListedView for Report {
 }
 
 impl Health {
-    /// Asks both.
+    /// Asks.
     ///
     /// # Errors
     /// Where the settings are not right; a server that is not ready is an answer.
     pub async fn run(self, app: &mut App<'_>) -> Result<Exit, Problem> {
         let settings = app.settings()?;
-        let servers = vec![
-            server("issuer", &settings.issuer, &settings, app).await,
-            server("introspector", &settings.introspector, &settings, app).await,
+        let all = [
+            (Server::Issuer, "issuer", &settings.issuer),
+            (Server::Introspector, "introspector", &settings.introspector),
         ];
+        let mut servers = Vec::new();
+        for (_, name, endpoint) in all.into_iter().filter(|(one, ..)| self.only.is_none_or(|only| only == *one)) {
+            servers.push(server(name, endpoint, &settings, app).await);
+        }
         let ready = servers.iter().all(|s| s.status == ServingStatus::Serving.as_str_name());
         app.show(&servers)?;
         Ok(if ready { Exit::Ok } else { Exit::Unavailable })

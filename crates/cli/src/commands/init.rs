@@ -37,6 +37,11 @@ pub struct Init {
     #[arg(long)]
     recover: bool,
 
+    /// Do nothing where there is an administrator and the introspectors' client already, and succeed: for a job that runs before each
+    /// start. Secrets that are there are neither replaced nor written again.
+    #[arg(long, conflicts_with = "recover")]
+    if_needed: bool,
+
     /// Where to write the administrator's secret [default: tessera-admin.secret in the data directory].
     #[arg(
         long,
@@ -86,11 +91,17 @@ impl Init {
             if let Some(wanted) = wanted {
                 setup.signing_keys(&keks, wanted).await.map_err(|e| failed(&e))?;
             }
-            self.credentials(&setup, &config, &checked).await
+            if self.if_needed && is_set_up(&setup).await? {
+                return Ok(None);
+            }
+            self.credentials(&setup, &config, &checked).await.map(Some)
         }
         .await;
         store.close().await;
-        let made = made?;
+        let Some(made) = made? else {
+            app.say("There is an administrator already, and the introspectors' client: nothing was done.");
+            return Ok(Exit::Ok);
+        };
         app.say("Each secret is in its file and nowhere else. Next, where you work:");
         app.say(&format!(
             "  tessera context add NAME --endpoint URL --client-id {ADMINISTRATOR} --secret-file {} --use",
@@ -134,6 +145,17 @@ impl Init {
         };
         Ok(Made { issuer_url: checked.issuer_url.clone(), administrator, introspector })
     }
+}
+
+/// Whether an earlier run has made both credentials. One that ended in between has made the administrator alone: that is not silently
+/// passed over.
+async fn is_set_up(setup: &Setup<'_>) -> Result<bool, Problem> {
+    let clients = setup.store.clients();
+    let administer = reserved::ADMIN.parse().map_err(|error| failed(&error))?;
+    let administrator = clients.any_with_scope(&administer).await.map_err(|error| failure_problem(&error))?;
+    let follow = INTROSPECTOR.parse().map_err(|error| failed(&error))?;
+    let introspector = clients.find(&follow).await.map_err(|error| failure_problem(&error))?;
+    Ok(administrator && introspector.is_some())
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "used as a function in map_err")]
