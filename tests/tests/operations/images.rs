@@ -218,8 +218,8 @@ fn every_secret_is_made_once_and_its_folder_is_its_owners_alone() -> Result<()> 
     let file = compose::parse(&read("docker-compose.yml")?)?;
     let folder = tempfile::tempdir()?;
     let secrets = folder.path().join("secrets");
-    let make = || Command::new(root().join("deploy/make-secrets")).arg(&secrets).status();
-    ensure!(make()?.success());
+    let run = || Command::new(root().join("deploy/make-secrets")).arg(&secrets).status();
+    ensure!(run()?.success());
     let mut made = Vec::new();
     for (name, secret) in file["secrets"].as_object().context("secrets")? {
         assert_eq!(secret["file"].as_str(), Some(format!("./secrets/{name}").as_str()));
@@ -229,7 +229,7 @@ fn every_secret_is_made_once_and_its_folder_is_its_owners_alone() -> Result<()> 
     let of = |name: &str| made.iter().find(|(made, _)| made == name).map(|(_, text)| text.clone()).unwrap_or_default();
     assert_eq!(of("postgres-password").len(), 48);
     assert!(of("database-url").contains(&of("postgres-password")));
-    ensure!(make()?.success());
+    ensure!(run()?.success());
     for (name, text) in made {
         assert_eq!(fs::read_to_string(secrets.join(name))?, text, "a second run changes nothing");
     }

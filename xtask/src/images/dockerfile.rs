@@ -65,15 +65,12 @@ impl Dockerfile {
             if !whole.is_empty() {
                 whole.push(' ');
             }
-            match trimmed.strip_suffix('\\') {
-                Some(part) => {
-                    whole.push_str(part.trim_end());
-                    open = Some((begun, whole));
-                }
-                None => {
-                    whole.push_str(trimmed);
-                    instructions.push(instruction(begun, &whole)?);
-                }
+            if let Some(part) = trimmed.strip_suffix('\\') {
+                whole.push_str(part.trim_end());
+                open = Some((begun, whole));
+            } else {
+                whole.push_str(trimmed);
+                instructions.push(instruction(begun, &whole)?);
             }
         }
         if let Some((line, _)) = open {

@@ -1,5 +1,5 @@
 //! Rules of hadolint's, by their names there: those that a Dockerfile without a package manager could break, and those it would break if
-//! it had one. What else hadolint checks (the shell's words, by ShellCheck) is not checked here.
+//! it had one. What else hadolint checks (the shell's words, by `ShellCheck`) is not checked here.
 
 use super::dockerfile::{Dockerfile, Instruction, Stage};
 
