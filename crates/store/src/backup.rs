@@ -21,6 +21,10 @@ use crate::options::{ConnectError, DatabaseOptions, Kind};
 /// How long a lock of SQLite's is waited for.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// How long sessions of PostgreSQL are waited for that may be ending.
+const LINGERING: Duration = Duration::from_secs(3);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
 /// A moment of a PostgreSQL that another session can read too, as long as this lives.
 pub struct SharedMoment {
     transaction: DatabaseTransaction,
@@ -136,16 +140,31 @@ async fn sqlite_is_alone(options: &DatabaseOptions) -> Result<bool, StoreError> 
     }
 }
 
+/// The server notices the end of a process a moment after it: sessions that go away within that time are nobody.
 async fn postgres_is_alone(options: &DatabaseOptions) -> Result<bool, StoreError> {
     let one = DatabaseOptions { max_connections: 1, ..options.clone() };
     let database = Database::connect(&one).await.map_err(|error| StoreError::Unavailable(Box::new(error)))?;
+    let mut looks = tokio::time::interval(LOOK_EVERY);
+    let alone = async {
+        loop {
+            looks.tick().await;
+            if other_sessions(&database).await? == 0 {
+                return Ok(true);
+            }
+        }
+    };
+    let alone = tokio::time::timeout(LINGERING, alone).await.unwrap_or(Ok(false));
+    database.close().await;
+    alone
+}
+
+async fn other_sessions(database: &Database) -> Result<i64, StoreError> {
     let transaction = database.begin_snapshot().await?;
     let others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
                   AND application_name = 'tessera' AND pid <> pg_backend_pid()";
     let others: i64 = value(&transaction, others).await?;
     transaction.rollback().await?;
-    database.close().await;
-    Ok(others == 0)
+    Ok(others)
 }
 
 /// A connection of its own to a SQLite file that is there.
