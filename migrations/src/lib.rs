@@ -13,6 +13,7 @@ mod m20261121_000004_holders;
 mod m20261125_000005_users;
 mod m20261125_000006_grants;
 mod m20261126_000007_applications;
+mod m20261127_000009_audit;
 mod words;
 
 /// Every migration, in the order in which they are applied.
@@ -30,6 +31,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261125_000005_users::Migration),
             Box::new(m20261125_000006_grants::Migration),
             Box::new(m20261126_000007_applications::Migration),
+            Box::new(m20261127_000009_audit::Migration),
         ]
     }
 }

@@ -1,9 +1,11 @@
 //! The issuer's configuration: one struct per section, parsed once in `main`, passed down.
 
+mod audit;
 mod check;
 mod dialects;
 mod mail;
 
+pub use audit::Audit;
 pub use check::Checked;
 pub use dialects::{Dialect, Dialects};
 pub use mail::Mail;
@@ -49,6 +51,8 @@ pub struct Config {
     pub sync: Sync,
     /// `[cleanup]`.
     pub cleanup: Cleanup,
+    /// `[audit]`.
+    pub audit: Audit,
     /// `[limits]`.
     pub limits: Limits,
     /// `[mail]`.
@@ -242,6 +246,7 @@ impl Default for Config {
             introspection: Introspection::default(),
             sync: Sync::default(),
             cleanup: Cleanup::default(),
+            audit: Audit::default(),
             limits: Limits::default(),
             mail: Mail::default(),
             log: Log::default(),

@@ -71,6 +71,16 @@ impl Telemetry {
             .increment(deleted);
     }
 
+    /// What was refused and found no room to be recorded.
+    #[must_use]
+    pub fn audit_dropped(&self) -> Counter {
+        self.counter(
+            "tessera_audit_dropped_total",
+            "Failed attempts that were not recorded, for there were too many.",
+            &[],
+        )
+    }
+
     fn counter(&self, name: &'static str, help: &'static str, labels: &[(&'static str, &'static str)]) -> Counter {
         self.metrics.counter(name, help, labels)
     }

@@ -18,10 +18,10 @@ pub(crate) struct KeyAdministration(pub Context);
 #[tonic::async_trait]
 impl KeyService for KeyAdministration {
     async fn list_keys(&self, request: Request<ListKeysRequest>) -> Result<Response<ListKeysResponse>, Status> {
-        access::allow(&self.0, &request, &[reserved::ADMIN_READ, reserved::ADMIN]).await?;
+        let cx = access::allow(&self.0, &request, &[reserved::ADMIN_READ, reserved::ADMIN]).await?;
         let request = request.into_inner();
         let page = Page::read(request.page_size, &request.page_token)?;
-        let all = keys::list(&self.0).await.map_err(|error| access::refused(&error))?;
+        let all = keys::list(&cx).await.map_err(|error| access::refused(&error))?;
         // A handful: cut here rather than in the database.
         let rest = match &page.after {
             Some(after) => all.into_iter().skip_while(|k| k.key.as_str() != after).skip(1).collect(),

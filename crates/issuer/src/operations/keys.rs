@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tessera_keys::SigningKey;
-use tessera_store::SigningKeyRecord;
+use tessera_store::{Action, Actor, SigningKeyRecord, Target};
 use tessera_types::KeyState;
 
 use super::clients::AdminError;
@@ -37,6 +37,9 @@ pub async fn promote(cx: &Context, next: Arc<SigningKey>) -> Result<(), AdminErr
         };
         tx.keys().set_state(&record.key, record.state, state).await?;
         tx.record(fact(&record, state));
+        if state == KeyState::Active {
+            tx.audit(cx.did_or(Actor::Issuer, Action::KeyPromote).to(Target::Key(record.key)));
+        }
     }
     cx.publication.commit(tx).await?;
     tracing::info!(key_id = %next.key_id(), algorithm = %next.algorithm(), "this key signs from now on");
