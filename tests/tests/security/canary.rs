@@ -86,7 +86,7 @@ async fn no_log_and_no_metric_has_a_credential() -> Result<()> {
     Ok(())
 }
 
-/// The audit tells of all of it, in the table and to those who ask, and has none of it (item 43).
+/// The audit tells of all of it, and has none of it (item 43).
 async fn audit_has_none(world: &World, canaries: &Canaries) -> Result<()> {
     use tessera_api::admin::v1::{AuditOrder, ListAuditRecordsRequest, audit_service_client::AuditServiceClient};
     let admin = world.admin_token().await?;
@@ -100,16 +100,11 @@ async fn audit_has_none(world: &World, canaries: &Canaries) -> Result<()> {
         Ok(refused.into_iter().all(fails).then_some(records))
     })
     .await?;
-    for told in ["grant.misuse", "token.revoke", "client.secret.rotate", "authorization.allow"] {
-        ensure!(told_of(&world.pair, told)?, "it is recorded that {told}");
+    for action in ["grant.misuse", "token.revoke", "client.secret.rotate", "authorization.allow"] {
+        ensure!(told.iter().any(|record| record.action == action), "it is recorded: {action}");
     }
     canaries.are_absent("the audit", &format!("{told:?}"))?;
     canaries.are_absent("the audit, listed", &String::from_utf8(world.pair.tessera(&["audit", "list"])?.stdout)?)
-}
-
-fn told_of(pair: &tessera_testkit::pair::Pair, action: &str) -> Result<bool> {
-    let listed = pair.tessera_json(&["audit", "list", "--action", action])?;
-    Ok(listed.as_array().is_some_and(|records| !records.is_empty()))
 }
 
 /// Everything that can be done, in every way of authenticating.

@@ -38,7 +38,7 @@ enum Verb {
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  tessera audit list --target orders --since 2026-11-26T02:00:00Z --until 2026-11-26T04:00:00Z
+  tessera audit list --target orders --since 2026-11-26T02:00:00Z
   tessera audit list --action user.login --outcome refused --since 1h -o json")]
 struct List {
     #[command(flatten)]
