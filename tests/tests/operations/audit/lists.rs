@@ -152,9 +152,10 @@ async fn reading_takes_an_administrators_scope_and_being_turned_away_is_recorded
     let Some(world) = eventful(Backend::Sqlite).await? else { return Ok(()) };
     let mut auditor = Auditor::of(&world).await?;
     let url = world.pair.ports.issuer_url();
-    let shape = ["--grant", "client_credentials", "--audience", &url, "--scope"];
-    let reader = create_client(&world.pair, "reader", &[&shape[..], &["tessera.admin.read"]].concat())?;
-    let other = create_client(&world.pair, "other", &[&shape[..], &["orders:read"]].concat())?;
+    let shape =
+        |scope| ["--grant", "client_credentials", "--audience", &url, "--scope", scope, "--default-scope", scope];
+    let reader = create_client(&world.pair, "reader", &shape("tessera.admin.read"))?;
+    let other = create_client(&world.pair, "other", &shape("orders:read"))?;
     let (reader, other) =
         (token(world.pair.ports.issuer_grpc, &reader).await?, token(world.pair.ports.issuer_grpc, &other).await?);
     let ask = ListAuditRecordsRequest { page_size: 1, ..Default::default() };

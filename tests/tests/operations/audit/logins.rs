@@ -59,7 +59,7 @@ async fn what_a_person_does_in_their_browser_is_recorded_as_theirs() -> Result<(
     let mut grace = Person::new(world.pair.ports.issuer_http);
     grace.authorize(&cast::ask("browsed", &[]), "grace", cast::PASSWORD, true).await?;
     grace.open("/account").await?;
-    grace.submit("/account/apps/remove", &[("client_id", "browsed")]).await?;
+    grace.submit("/account/apps/remove", &[]).await?;
     grace.open("/account").await?;
     grace.logout().await?;
     let records = auditor.after(end).await?;
