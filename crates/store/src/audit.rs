@@ -87,6 +87,7 @@ impl NewRecord {
 
     /// With this besides.
     #[must_use]
+    #[allow(clippy::needless_pass_by_value, reason = "identifiers are Copy, and texts are made for it")]
     pub fn with(mut self, detail: Detail, value: impl ToString) -> Self {
         self.details.insert(detail, shown(&value.to_string()));
         self
