@@ -72,7 +72,6 @@ impl Telemetry {
     }
 
     /// What was refused and found no room to be recorded.
-    #[must_use]
     pub fn audit_dropped(&self) -> Counter {
         self.counter(
             "tessera_audit_dropped_total",
