@@ -14,6 +14,7 @@ mod m20261125_000005_users;
 mod m20261125_000006_grants;
 mod m20261126_000007_applications;
 mod m20261127_000008_rotation;
+mod m20261127_000009_audit;
 mod m20261127_000010_owners;
 mod words;
 
@@ -34,6 +35,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000007_applications::Migration),
             Box::new(m20261127_000008_rotation::Migration),
             Box::new(m20261127_000010_owners::Migration),
+            Box::new(m20261127_000009_audit::Migration),
         ]
     }
 }

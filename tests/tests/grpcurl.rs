@@ -107,6 +107,7 @@ async fn every_service_and_its_messages_are_listed_and_described() -> Result<()>
     let common =
         ["grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"];
     let issuer = [
+        "tessera.admin.v1.AuditService",
         "tessera.admin.v1.ClientService",
         "tessera.admin.v1.KeyService",
         "tessera.admin.v1.OrganizationService",

@@ -8,8 +8,8 @@ use clap::{Args, Parser, Subcommand};
 use tessera_types::{ClaimsProfile, GrantType};
 
 use crate::commands::{
-    client, completion, config, context, db, dev, health, init, introspect, key, org, scope, token, try_pair, user,
-    version,
+    audit, client, completion, config, context, db, dev, health, init, introspect, key, org, scope, token, try_pair,
+    user, version,
 };
 use crate::output::Format;
 use crate::seconds;
@@ -99,6 +99,8 @@ pub enum Command {
     Scope(scope::Scope),
     /// See the signing keys.
     Key(key::Key),
+    /// See who changed, revoked or signed in, or failed to.
+    Audit(audit::Audit),
     /// Get, decode and revoke tokens.
     Token(token::Token),
     /// Ask the introspector whether a token is active.

@@ -1,5 +1,6 @@
 //! The commands, a file for each noun.
 
+pub mod audit;
 pub mod client;
 pub mod completion;
 pub mod config;
@@ -39,6 +40,7 @@ pub async fn run(command: Command, app: &mut App<'_>) -> Result<Exit, Problem> {
         Command::Org(command) => command.run(app).await,
         Command::Scope(command) => command.run(app).await,
         Command::Key(command) => command.run(app).await,
+        Command::Audit(command) => command.run(app).await,
         Command::Token(command) => command.run(app).await,
         Command::Introspect(command) => command.run(app).await,
         Command::Health(command) => command.run(app).await,

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use quick_cache::sync::Cache;
 use sha2::{Digest as _, Sha256};
-use tessera_store::{Client, StoreError, StoredSecret};
+use tessera_store::{Action, Actor, Client, Detail, StoreError, StoredSecret, Target};
 use tessera_types::random::{self, Randomness};
 use tessera_types::secret::SecretShape;
 use tessera_types::{ClientId, ClientType, ErrorCode, Failure, PresentedSecret, Revision, SecretHash, Timestamp};
@@ -115,6 +115,18 @@ pub enum Refusal {
     WrongMethod,
 }
 
+impl Refusal {
+    /// What the audit says: those who read it are told which it was.
+    const fn reason(self) -> &'static str {
+        match self {
+            Self::Unknown => "UNKNOWN_CLIENT",
+            Self::Disabled => "CLIENT_DISABLED",
+            Self::WrongSecret => "WRONG_SECRET",
+            Self::WrongMethod => "WRONG_METHOD",
+        }
+    }
+}
+
 impl Failure for ClientAuthError {
     fn code(&self) -> ErrorCode {
         match self {
@@ -168,9 +180,14 @@ pub async fn authenticate(cx: &Context, presented: &PresentedClient) -> Result<A
     // name would lock the client out.
     let may_be_guessed = presented.secret.as_ref().is_none_or(|secret| secret.shape() == SecretShape::Chosen);
     if let (Some(TooMany(wait)), true) = (&too_many, may_be_guessed) {
+        record(cx, presented, None, "TOO_MANY_FAILED_AUTHENTICATIONS");
         return Err(ClientAuthError::Throttled(*wait));
     }
-    let result = authenticate_up_to_date(cx, presented).await;
+    let mut meant = None;
+    let result = authenticate_up_to_date(cx, presented, &mut meant).await;
+    if let Err(ClientAuthError::Refused(refusal)) = &result {
+        record(cx, presented, meant, refusal.reason());
+    }
     if let (Err(ClientAuthError::Refused(_)), Some(TooMany(wait))) = (&result, too_many) {
         return Err(ClientAuthError::Throttled(wait));
     }
@@ -182,14 +199,27 @@ pub async fn authenticate(cx: &Context, presented: &PresentedClient) -> Result<A
     result
 }
 
+/// Records that a client did not authenticate: which, where there is such a client. What was sent is not kept, for it may be a secret
+/// in the wrong field.
+fn record(cx: &Context, presented: &PresentedClient, meant: Option<ClientId>, reason: &'static str) {
+    let cx = cx.reached_from(presented.from);
+    let record = cx.did_as(Actor::Unknown, Action::ClientAuthenticate).because(reason);
+    let record = record.with(Detail::Method, presented.method.as_str());
+    cx.refused(match meant {
+        Some(client) => record.to(Target::Client(client)),
+        None => record,
+    });
+}
+
 /// A client that was changed while it was looked at is looked at again: what follows from the older look could outlive the change of
 /// a secret, or would be dead on arrival.
 async fn authenticate_up_to_date(
     cx: &Context,
     presented: &PresentedClient,
+    meant: &mut Option<ClientId>,
 ) -> Result<AuthenticatedClient, ClientAuthError> {
     for _ in 0..LOOKS {
-        let authenticated = authenticate_once(cx, presented).await?;
+        let authenticated = authenticate_once(cx, presented, meant).await?;
         if !overtaken(cx, &authenticated) {
             cx.last_used.note(&authenticated.client.id, cx.clock.now());
             return Ok(authenticated);
@@ -207,7 +237,11 @@ fn overtaken(cx: &Context, authenticated: &AuthenticatedClient) -> bool {
     })
 }
 
-async fn authenticate_once(cx: &Context, presented: &PresentedClient) -> Result<AuthenticatedClient, ClientAuthError> {
+async fn authenticate_once(
+    cx: &Context,
+    presented: &PresentedClient,
+    meant: &mut Option<ClientId>,
+) -> Result<AuthenticatedClient, ClientAuthError> {
     // Before anything is read: what is read may be newer than this, never older.
     let rev = cx.replica.position().ok_or(ClientAuthError::NotReady)?.revision();
     let found = match presented.id.parse::<ClientId>() {
@@ -218,6 +252,7 @@ async fn authenticate_once(cx: &Context, presented: &PresentedClient) -> Result<
         Some((client, secrets)) => (Some(client), secrets),
         None => (None, Vec::new()),
     };
+    *meant = client.as_ref().map(|client| client.id.clone());
     let matched = match &presented.secret {
         Some(secret) => matching_secret(cx, &secrets, secret).await?,
         None => None,

@@ -1,12 +1,14 @@
 //! The issuer's configuration: one struct per section, parsed once in `main`, passed down.
 
 mod applications;
+mod audit;
 mod check;
 mod dialects;
 mod keys;
 mod mail;
 
 pub use applications::Applications;
+pub use audit::Audit;
 pub use check::Checked;
 pub use dialects::{Dialect, Dialects};
 pub use keys::{KeySource, Keys};
@@ -53,6 +55,8 @@ pub struct Config {
     pub sync: Sync,
     /// `[cleanup]`.
     pub cleanup: Cleanup,
+    /// `[audit]`.
+    pub audit: Audit,
     /// `[limits]`.
     pub limits: Limits,
     /// `[applications]`.
@@ -228,6 +232,7 @@ impl Default for Config {
             introspection: Introspection::default(),
             sync: Sync::default(),
             cleanup: Cleanup::default(),
+            audit: Audit::default(),
             limits: Limits::default(),
             applications: Applications::default(),
             mail: Mail::default(),

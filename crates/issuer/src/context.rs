@@ -11,6 +11,8 @@ use tessera_ledger::replica::Replica;
 use tessera_store::Database;
 use tessera_types::{Audience, Clock, Randomness, ScopeSet};
 
+use crate::audit::By;
+use crate::audit::attempts::Attempts;
 use crate::client_auth::RememberedSecrets;
 use crate::grants::lineage::Lineage;
 use crate::last_used::LastUsed;
@@ -21,9 +23,13 @@ use crate::passwords::Passwords;
 use crate::telemetry::Telemetry;
 use crate::throttle::{FailureThrottle, LoginThrottle};
 
-/// One issuer's parts. Cheap to clone.
+/// One issuer's parts, and on whose behalf they work. Cheap to clone.
 #[derive(Clone)]
-pub struct Context(Arc<Parts>);
+#[must_use = "an operation that is given another context does not know on whose behalf it works, and the audit is to tell"]
+pub struct Context {
+    parts: Arc<Parts>,
+    by: Arc<By>,
+}
 
 /// The parts.
 pub struct Parts {
@@ -57,6 +63,8 @@ pub struct Parts {
     pub mailer: Mailer,
     /// When clients were used last.
     pub last_used: LastUsed,
+    /// What was refused, until it is recorded.
+    pub attempts: Attempts,
     /// The metrics.
     pub telemetry: Telemetry,
     /// Counts failed authentications.
@@ -108,15 +116,27 @@ pub struct Policy {
     pub owner_scopes: ScopeSet,
     /// How many applications one owner may have.
     pub applications_per_owner: u64,
+    /// How long records of the audit are kept; `None` is for ever.
+    pub audit_keep: Option<Duration>,
     /// How long a revocation waits for introspectors before it is reported as unconfirmed.
     pub confirm_within: Duration,
 }
 
 impl Context {
-    /// Puts the parts together.
-    #[must_use]
+    /// Puts the parts together, on nobody's behalf.
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(parts))
+        Self { parts: Arc::new(parts), by: Arc::default() }
+    }
+
+    /// The same parts, on somebody's behalf.
+    pub fn acting(&self, by: By) -> Self {
+        Self { parts: Arc::clone(&self.parts), by: Arc::new(by) }
+    }
+
+    /// On whose behalf.
+    #[must_use]
+    pub fn by(&self) -> &By {
+        &self.by
     }
 }
 
@@ -124,6 +144,6 @@ impl std::ops::Deref for Context {
     type Target = Parts;
 
     fn deref(&self) -> &Parts {
-        &self.0
+        &self.parts
     }
 }

@@ -13,9 +13,10 @@ pub use error::{ParameterError, TokenError};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use tessera_store::Client;
+use tessera_store::{Actor, Client};
 use tessera_types::{Audience, ClaimsProfile, Failure, GrantType, PresentedSecret, Scope, ScopeSet};
 
+use crate::audit::By;
 use crate::client_auth::{self, AuthenticatedClient, ClientAuthError, PresentedClient};
 use crate::context::{Context, Policy};
 use crate::minting::{MintError, Minted};
@@ -203,6 +204,7 @@ async fn execute(cx: &Context, request: TokenRequest, terms: &Terms) -> Result<M
     }
     for _ in 0..LOOKS {
         let client = client_auth::authenticate(cx, &request.client).await?;
+        let cx = &cx.acting(By { from: request.client.from, ..By::of(Actor::Client(client.client.id.clone())) });
         if let Turn::Done(minted) = run(cx, &client, &request, terms).await? {
             return Ok(minted);
         }

@@ -1,6 +1,7 @@
 //! The gRPC services: wire to typed request, the operation, typed answer to wire. No rules here.
 
 mod access;
+mod admin_audit;
 mod admin_client;
 mod admin_key;
 mod admin_organization;
@@ -12,6 +13,7 @@ mod sync;
 mod token;
 mod wire;
 
+pub(crate) use admin_audit::AuditReading;
 pub(crate) use admin_client::ClientAdministration;
 pub(crate) use admin_key::KeyAdministration;
 pub(crate) use admin_organization::OrganizationAdministration;

@@ -1,6 +1,7 @@
 //! The issuer: holds clients and keys, implements the grants, and owns the revocation log. gRPC and HTTP in front of the same
 //! operations; a database behind them.
 
+pub mod audit;
 pub mod client_auth;
 pub mod config;
 pub mod context;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use tessera_api::admin::v1::audit_service_server::AuditServiceServer;
 use tessera_api::admin::v1::client_service_server::ClientServiceServer;
 use tessera_api::admin::v1::key_service_server::KeyServiceServer;
 use tessera_api::admin::v1::organization_service_server::OrganizationServiceServer;
@@ -29,6 +30,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
+use crate::audit::attempts::{self, Attempts};
 use crate::client_auth::RememberedSecrets;
 use crate::config::{Checked, Config};
 use crate::context::{Context, Parts, Policy};
@@ -61,6 +63,7 @@ const SERVICES: &[&str] = &[
     "tessera.admin.v1.ScopeService",
     "tessera.admin.v1.KeyService",
     "tessera.admin.v1.OrganizationService",
+    "tessera.admin.v1.AuditService",
     "tessera.sync.v1.SyncService",
 ];
 
@@ -232,6 +235,7 @@ pub async fn start(config: Config, deps: Deps, options: StartOptions) -> Result<
         page_key: kept.pages,
         passwords,
         user_passwords,
+        attempts: Attempts::new(telemetry.audit_dropped()),
         telemetry,
         last_used: LastUsed::default(),
         mailer,
@@ -241,6 +245,7 @@ pub async fn start(config: Config, deps: Deps, options: StartOptions) -> Result<
     let housekeeping = operations::housekeeping::Housekeeping::new(cx.clone(), config.cleanup.clone());
     tokio::spawn(housekeeping.run(background.clone()));
     tokio::spawn(last_used::run(cx.clone(), background.clone()));
+    tokio::spawn(attempts::run(cx.clone(), background.clone()));
     let health = Health::new();
     watch_readiness(&cx, &health, &background);
     let stop = Stop::new();
@@ -279,6 +284,7 @@ fn policy(config: &Config, checked: &Checked) -> Policy {
         trusted_proxies: checked.trusted_proxies.clone(),
         owner_scopes: checked.owner_scopes.clone(),
         applications_per_owner: config.applications.per_owner,
+        audit_keep: Some(config.audit.keep).filter(|keep| !keep.is_zero()),
         confirm_within: config.sync.confirm_within,
     }
 }
@@ -303,6 +309,7 @@ async fn routes(cx: &Context, health: &Health, stop: &Stop) -> Result<Routes, St
             OrganizationServiceServer::new(grpc::OrganizationAdministration(cx.clone()))
                 .max_decoding_message_size(MAX_MESSAGE),
         )
+        .add_service(AuditServiceServer::new(grpc::AuditReading(cx.clone())).max_decoding_message_size(MAX_MESSAGE))
         .add_service(KeyServiceServer::new(grpc::KeyAdministration(cx.clone())).max_decoding_message_size(MAX_MESSAGE))
         .add_service(
             SyncServiceServer::new(grpc::Feed::new(cx.clone(), stop.clone())).max_decoding_message_size(MAX_MESSAGE),
@@ -381,6 +388,7 @@ impl Running {
             // It waits no longer than a few seconds.
             let _ = mails.await;
         }
+        self.cx.write_attempts(true).await;
         if let Err(error) = self.cx.last_used.write(&self.cx.store).await {
             tracing::debug!(error = %chain(&error), "when clients were used last is not written");
         }

@@ -93,6 +93,15 @@ impl Telemetry {
         self.metrics.gauge("tessera_signing_key_age_seconds", HELP, labels).set(age.as_secs_f64());
     }
 
+    /// What was refused and found no room to be recorded.
+    pub fn audit_dropped(&self) -> Counter {
+        self.counter(
+            "tessera_audit_dropped_total",
+            "Failed attempts that were not recorded, for there were too many.",
+            &[],
+        )
+    }
+
     fn counter(&self, name: &'static str, help: &'static str, labels: &[(&'static str, &'static str)]) -> Counter {
         self.metrics.counter(name, help, labels)
     }

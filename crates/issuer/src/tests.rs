@@ -1,6 +1,7 @@
 //! Operations against real databases, in this process: what is hard to see from outside.
 
 mod applications;
+mod audit;
 mod authentication;
 mod clients;
 mod codes;

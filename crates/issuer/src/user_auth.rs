@@ -8,8 +8,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use tessera_store::{StoreError, User};
-use tessera_types::{ErrorCode, Failure, LoginKey, PasswordHash, PresentedSecret, Revision};
+use tessera_store::{Action, Actor, StoreError, Target, User};
+use tessera_types::{ErrorCode, Failure, LoginKey, PasswordHash, PresentedSecret, Revision, UserId};
 
 use crate::context::Context;
 use crate::passwords::{Checked, PasswordError};
@@ -86,6 +86,17 @@ pub enum Refusal {
     Disabled,
 }
 
+impl Refusal {
+    /// What the audit says: those who read it are told which it was.
+    const fn reason(self) -> &'static str {
+        match self {
+            Self::Unknown => "UNKNOWN_USER",
+            Self::WrongPassword => "WRONG_PASSWORD",
+            Self::Disabled => "USER_DISABLED",
+        }
+    }
+}
+
 impl Failure for UserAuthError {
     fn code(&self) -> ErrorCode {
         match self {
@@ -135,7 +146,11 @@ impl Failure for UserAuthError {
 /// `Refused` whatever was wrong; `Throttled` after too many failures, without looking at the password.
 pub async fn authenticate(cx: &Context, presented: &PresentedUser) -> Result<AuthenticatedUser, UserAuthError> {
     let begun = cx.clock.monotonic();
-    let result = up_to_date(cx, presented).await;
+    let mut meant = None;
+    let result = up_to_date(cx, presented, &mut meant).await;
+    if let Err(error) = &result {
+        record(cx, presented, meant, error);
+    }
     cx.telemetry.login(result.as_ref().err().map(Failure::code));
     if let Err(UserAuthError::Refused(refusal)) = &result {
         tracing::info!(reason = %refusal, remote_ip = presented.from.map(tracing::field::display), "login failed");
@@ -145,10 +160,30 @@ pub async fn authenticate(cx: &Context, presented: &PresentedUser) -> Result<Aut
     result
 }
 
+/// Records a login that was refused: of whom, where there is such a user. What was typed is not kept, for it may be a password in the
+/// wrong field.
+fn record(cx: &Context, presented: &PresentedUser, meant: Option<UserId>, error: &UserAuthError) {
+    let reason = match error {
+        UserAuthError::Refused(refusal) => refusal.reason(),
+        UserAuthError::Throttled(_) => error.reason(),
+        _ => return,
+    };
+    let cx = cx.reached_from(presented.from);
+    let record = cx.did_as(Actor::Unknown, Action::UserLogin).because(reason);
+    cx.refused(match meant {
+        Some(user) => record.to(Target::User(user)),
+        None => record,
+    });
+}
+
 /// A user who was changed while they were looked at is looked at again.
-async fn up_to_date(cx: &Context, presented: &PresentedUser) -> Result<AuthenticatedUser, UserAuthError> {
+async fn up_to_date(
+    cx: &Context,
+    presented: &PresentedUser,
+    meant: &mut Option<UserId>,
+) -> Result<AuthenticatedUser, UserAuthError> {
     for _ in 0..LOOKS {
-        let authenticated = once(cx, presented).await?;
+        let authenticated = once(cx, presented, meant).await?;
         if !standing::overtaken(cx, authenticated.rev, Owners { client: None, user: authenticated.user.id }) {
             return Ok(authenticated);
         }
@@ -156,7 +191,11 @@ async fn up_to_date(cx: &Context, presented: &PresentedUser) -> Result<Authentic
     Err(UserAuthError::NotReady)
 }
 
-async fn once(cx: &Context, presented: &PresentedUser) -> Result<AuthenticatedUser, UserAuthError> {
+async fn once(
+    cx: &Context,
+    presented: &PresentedUser,
+    meant: &mut Option<UserId>,
+) -> Result<AuthenticatedUser, UserAuthError> {
     // Before anything is read: what is read may be newer than this, never older.
     let rev = standing::applied(cx)?;
     let key = LoginKey::read(&presented.identifier);
@@ -164,6 +203,7 @@ async fn once(cx: &Context, presented: &PresentedUser) -> Result<AuthenticatedUs
         Some(key) => cx.store.users().find_by_login(key).await?,
         None => None,
     };
+    *meant = user.as_ref().map(|user| user.id);
     let who = counted_as(user.as_ref(), key.as_ref());
     let attempt = Attempt { who, from: presented.from, relayed: presented.relayed };
     let admitted = || cx.logins.admit(&attempt);

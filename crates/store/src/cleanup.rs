@@ -13,7 +13,9 @@ use tessera_types::Timestamp;
 use uuid::Uuid;
 
 use crate::database::Database;
-use crate::entities::{authorization_code, authorization_request, client_secret, log_fact, refresh_family, session};
+use crate::entities::{
+    audit_record, authorization_code, authorization_request, client_secret, log_fact, refresh_family, session,
+};
 use crate::error::StoreError;
 use crate::log::{append, signed};
 
@@ -63,6 +65,12 @@ impl<'a> Cleanup<'a> {
     pub async fn client_secrets(&self, ended: Timestamp, limit: u64) -> Result<u64, StoreError> {
         use client_secret::{Column, Entity};
         self.delete::<Entity, Uuid>(Column::Id, Column::Expires, Column::Expires.lte(ended.0), limit).await
+    }
+
+    /// Records of the audit from this moment or before.
+    pub async fn audit_records(&self, recorded: Timestamp, limit: u64) -> Result<u64, StoreError> {
+        use audit_record::{Column, Entity};
+        self.delete::<Entity, i64>(Column::Id, Column::Time, Column::Time.lte(recorded.0), limit).await
     }
 
     /// Revocations that every replica forgets under the log's floor; none while there is no floor. The floor, which is in every

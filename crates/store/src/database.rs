@@ -16,6 +16,7 @@ use tessera_ledger::event::Position;
 use tessera_types::{Epoch, Timestamp};
 use tokio::sync::watch;
 
+use crate::audit::Audit;
 use crate::authorizations::Authorizations;
 use crate::cleanup::Cleanup;
 use crate::clients::Clients;
@@ -106,6 +107,12 @@ impl Database {
     #[must_use]
     pub fn kept_secrets(&self) -> KeptSecrets<'_> {
         KeptSecrets::new((&self.shared.reader).into())
+    }
+
+    /// Reads the audit.
+    #[must_use]
+    pub fn audit(&self) -> Audit<'_> {
+        Audit::new((&self.shared.reader).into())
     }
 
     /// Reads authorization requests and codes.

@@ -1,6 +1,8 @@
 //! The tables, row by row. Nothing outside the store sees them: rows become domain types by `TryFrom`.
 #![allow(unreachable_pub, reason = "sea-orm's derive makes its types public within this private module")]
 
+pub mod audit_head;
+pub mod audit_record;
 pub mod authorization_code;
 pub mod authorization_request;
 pub mod client;

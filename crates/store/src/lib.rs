@@ -7,6 +7,7 @@
 //!
 //! No secret comes here in the clear: the types take [`SecretHash`](tessera_types::SecretHash) and sealed bytes alone.
 
+pub mod audit;
 pub mod authorizations;
 pub mod backup;
 pub mod cleanup;
@@ -28,6 +29,7 @@ pub mod sessions;
 pub mod transaction;
 pub mod users;
 
+pub use audit::{Action, Actor, Audit, AuditFilter, AuditRecord, Detail, NewRecord, Outcome, Party, Target};
 pub use authorizations::{AuthorizationCodeRecord, AuthorizationRequest, AuthorizationWrites, Authorizations};
 pub use cleanup::Cleanup;
 pub use clients::{Client, ClientFilter, ClientWrites, Clients, Enabled, StoredSecret};

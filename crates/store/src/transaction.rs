@@ -9,6 +9,7 @@ use sea_orm::{DatabaseTransaction, DbErr, EntityTrait as _, QuerySelect as _};
 use tessera_ledger::event::{Event, Position};
 use tessera_types::Epoch;
 
+use crate::audit::{self, NewRecord};
 use crate::authorizations::AuthorizationWrites;
 use crate::clients::ClientWrites;
 use crate::consents::ConsentWrites;
@@ -35,6 +36,7 @@ pub struct Transaction {
     database: Database,
     inner: DatabaseTransaction,
     events: Vec<Event>,
+    audit: Vec<audit::Pending>,
     failed: AtomicBool,
 }
 
@@ -52,7 +54,7 @@ pub struct Committed {
 
 impl Transaction {
     pub(crate) fn new(database: Database, inner: DatabaseTransaction) -> Self {
-        Self { database, inner, events: Vec::new(), failed: AtomicBool::new(false) }
+        Self { database, inner, events: Vec::new(), audit: Vec::new(), failed: AtomicBool::new(false) }
     }
 
     /// Reads and writes clients.
@@ -146,12 +148,18 @@ impl Transaction {
         holders::replace(&self.inner, record).await.inspect_err(|_| self.mark_failed())
     }
 
+    /// Adds a record to the audit, of the events recorded just before it, where there are some. It is written with the commit: what it
+    /// tells of and the record are both there, or neither.
+    pub fn audit(&mut self, record: NewRecord) {
+        self.audit.push(audit::Pending { record, events: self.events.len() });
+    }
+
     /// Forgets the log's entries up to a revision; the facts stay. Who is behind it gets a snapshot. Returns how many went.
     pub async fn compact(&self, through: u64) -> Result<u64, StoreError> {
         log::append::compact(&self.inner, through).await.inspect_err(|_| self.mark_failed())
     }
 
-    /// Appends what was recorded and commits. Then those who watch the head are woken.
+    /// Appends what was recorded, to the log and then to the audit, and commits. Then those who watch the head are woken.
     ///
     /// A caller that goes away meanwhile does not interrupt it.
     ///
@@ -184,6 +192,8 @@ impl Transaction {
         } else {
             log::append::append(&self.inner, &self.events).await?
         };
+        // After the log: everybody takes the two rows that are waited for in this order.
+        audit::append(&self.inner, &self.audit, &committed).await?;
         self.database.prepare_commit(&self.inner).await?;
         match tokio::time::timeout(COMMIT_WITHIN, self.inner.commit()).await {
             Ok(result) => result.map_err(commit_error)?,

@@ -40,6 +40,21 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// The text is not a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a time of RFC 3339, such as 2026-11-26T03:00:00Z")]
+pub struct InvalidTimestamp;
+
+/// RFC 3339; what is finer than a second is dropped.
+impl std::str::FromStr for Timestamp {
+    type Err = InvalidTimestamp;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTimestamp> {
+        let parsed = time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339);
+        parsed.map(|time| Self(time.unix_timestamp())).map_err(|_| InvalidTimestamp)
+    }
+}
+
 /// The two clocks there are. The edges hand one in; rules never read the wall clock themselves.
 pub trait Clock: Send + Sync + 'static {
     /// The wall clock: may jump. For claims and expiry.
@@ -69,6 +84,15 @@ mod tests {
         assert_eq!(Timestamp(i64::MAX).plus(Duration::from_secs(1)), Timestamp(i64::MAX));
         assert_eq!(Timestamp(5).until(Timestamp(3)), Duration::ZERO);
         assert_eq!(Timestamp(3).until(Timestamp(5)), Duration::from_secs(2));
+    }
+
+    #[test]
+    fn a_moment_reads_back_as_shown() {
+        for moment in [Timestamp(0), Timestamp(1_800_000_000)] {
+            assert_eq!(moment.to_string().parse(), Ok(moment));
+        }
+        assert_eq!("1970-01-01T01:00:00.5+01:00".parse(), Ok(Timestamp(0)));
+        assert_eq!("1970-01-01".parse::<Timestamp>(), Err(InvalidTimestamp));
     }
 
     #[test]

@@ -73,6 +73,7 @@ async fn no_log_and_no_metric_has_a_credential() -> Result<()> {
         canaries.are_absent(&format!("the log of the {name}"), &said)?;
         canaries.are_absent(&format!("the metrics of the {name}"), &service.metrics().await?)?;
     }
+    audit_has_none(world, &canaries).await?;
     let said = world.pair.issuer.said()?;
     for told in [
         "client authentication failed",
@@ -83,6 +84,27 @@ async fn no_log_and_no_metric_has_a_credential() -> Result<()> {
         ensure!(said.contains(told), "it is logged that {told}:\n{said}");
     }
     Ok(())
+}
+
+/// The audit tells of all of it, and has none of it (item 43).
+async fn audit_has_none(world: &World, canaries: &Canaries) -> Result<()> {
+    use tessera_api::admin::v1::{AuditOrder, ListAuditRecordsRequest, audit_service_client::AuditServiceClient};
+    let admin = world.admin_token().await?;
+    let mut service = AuditServiceClient::new(channel(world.pair.ports.issuer_grpc).await?);
+    let refused = ["user.login", "client.authenticate", "administration.refuse"];
+    let told = tessera_tests::eventually("failures are recorded", async || {
+        let order = AuditOrder::OldestFirst.into();
+        let ask = ListAuditRecordsRequest { page_size: 1000, order, ..Default::default() };
+        let records = service.list_audit_records(as_bearer(&admin, ask)?).await?.into_inner().records;
+        let fails = |action: &str| records.iter().any(|record| record.action == action && !record.reason.is_empty());
+        Ok(refused.into_iter().all(fails).then_some(records))
+    })
+    .await?;
+    for action in ["grant.misuse", "token.revoke", "client.secret.rotate", "authorization.allow"] {
+        ensure!(told.iter().any(|record| record.action == action), "it is recorded: {action}");
+    }
+    canaries.are_absent("the audit", &format!("{told:?}"))?;
+    canaries.are_absent("the audit, listed", &String::from_utf8(world.pair.tessera(&["audit", "list"])?.stdout)?)
 }
 
 /// Everything that can be done, in every way of authenticating.

@@ -134,6 +134,7 @@ impl Config {
         for (key, value, bounds, message) in spans {
             wrong.unless(bounds.contains(&value), key, message);
         }
+        wrong.unless(self.audit.is_sound(), "audit.keep", "1d to 3660d, or 0s for ever");
     }
 
     fn check_counts(&self, wrong: &mut Mistakes) {
@@ -254,7 +255,8 @@ mod tests {
         config.introspection.audience = "two words".to_owned();
         config.limits.login_checks = 1025;
         config.cleanup = Cleanup { interval: Duration::from_millis(10), batch: 0, keep_log: 999 };
-        let errors = config.check().err().expect("eight mistakes");
+        config.audit.keep = Duration::from_secs(1);
+        let errors = config.check().err().expect("nine mistakes");
         let keys: Vec<&str> = errors.0.iter().map(|error| error.key.as_str()).collect();
         assert_eq!(
             keys,
@@ -262,6 +264,7 @@ mod tests {
                 "issuer_url",
                 "tokens.access_ttl",
                 "cleanup.interval",
+                "audit.keep",
                 "limits.login_checks",
                 "cleanup.batch",
                 "cleanup.keep_log",

@@ -5,7 +5,7 @@
 //! URI and challenge must match, and a verifier without a challenge is refused, RFC 9700 section 4.8.2); a code that outlives
 //! password, consent or client (`rev`). A redemption that gets something wrong revokes nothing: anybody could send it.
 
-use tessera_store::{AuthorizationCodeRecord, StoreError};
+use tessera_store::{Action, AuthorizationCodeRecord, Detail, StoreError};
 use tessera_types::{AuthorizationCode, CodeVerifier, ErrorCode, Failure, GrantType};
 
 use super::users::{Beginning, Prepared, narrow_granted};
@@ -187,7 +187,9 @@ fn check_verifier(record: &AuthorizationCodeRecord, presented: Option<&str>) -> 
 /// A code came again, with everything right. What came of it is dead before the caller hears of it.
 async fn replayed(cx: &Context, record: &AuthorizationCodeRecord) -> TokenError {
     tracing::warn!(client_id = %record.client, user_id = %record.user, grant_id = %record.grant, "an authorization code was redeemed again: its grant is revoked");
-    match grants::end_after_misuse(cx, record.grant).await {
+    let told = cx.did(Action::GrantMisuse).because("CODE_REUSED");
+    let told = told.with(Detail::Client, &record.client).with(Detail::User, record.user);
+    match grants::end_after_misuse(cx, record.grant, told).await {
         Ok(()) => CodeError::Replayed.into(),
         Err(error) => error.into(),
     }

@@ -4,7 +4,7 @@
 //! the operator turned it on, and then for the clients that were given it. Threats: guessing (throttled for each user and address, and
 //! for each address of a public client, on a bounded pool), and a client that keeps acting for a user whose password changed meanwhile (`rev`).
 
-use tessera_store::StoreError;
+use tessera_store::{Action, Actor, Detail, StoreError, Target};
 use tessera_types::{ClientType, GrantType};
 
 use super::users::{self, Beginning};
@@ -32,18 +32,20 @@ pub async fn execute(
     let audience = asked.audience_of(cx, client)?;
     // Who has a secret is a server, and all its users come from its address; an app on somebody's device comes from theirs.
     let presented = PresentedUser { relayed: client.kind == ClientType::Confidential, ..presented.clone() };
-    let user = user_auth::authenticate(cx, &presented).await?.user;
+    let user = user_auth::authenticate(&cx.reached_from(presented.from), &presented).await?.user;
     let beginning = Beginning { client, user: &user, scopes, audience, rev: authenticated.rev, asked };
     if beginning.overtaken(cx) {
         return Ok(Turn::Again);
     }
     let prepared = beginning.prepare(cx)?;
-    let tx = cx.store.begin().await?;
+    let mut tx = cx.store.begin().await?;
     match prepared.write(&tx).await {
         // The user was deleted meanwhile, or the client was: the next look tells.
         Err(StoreError::Missing) => return Ok(Turn::Again),
         written => written?,
     }
+    let record = cx.reached_from(presented.from).did_as(Actor::User(user.id), Action::UserLogin);
+    tx.audit(record.to(Target::User(user.id)).with(Detail::Method, "password_grant"));
     tx.commit().await?;
     Ok(Turn::Done(prepared.minted))
 }

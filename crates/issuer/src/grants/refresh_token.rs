@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use tessera_ledger::event::Event;
-use tessera_store::{LastAccess, RefreshFamily, StoreError, Turn as Spent, User};
+use tessera_store::{Action, Detail, LastAccess, RefreshFamily, StoreError, Target, Turn as Spent, User};
 use tessera_types::{ErrorCode, Failure, GrantType, RefreshToken, ScopeSet, Timestamp};
 
 use super::users::{last_access, narrow_granted};
@@ -227,6 +227,8 @@ impl Refresh<'_> {
             None => drop(tx.commit().await?),
             Some(access) => {
                 tx.record(Event::TokenRevoked { token: access.token, expires: access.expires });
+                let record = cx.did(Action::TokenRevoke).to(Target::Token(access.token)).because("REFRESHED");
+                tx.audit(record.with(Detail::Grant, family.grant));
                 let revision = cx.publication.commit(tx).await?.position.revision();
                 // The refresh token is spent: refused now, the client would have neither. Where it is not confirmed, that is logged.
                 cx.publication.confirm(revision, cx.policy.confirm_within).await.unwrap_or_default();
@@ -240,7 +242,9 @@ impl Refresh<'_> {
 async fn reused(cx: &Context, family: &RefreshFamily) -> TokenError {
     cx.telemetry.refresh_reuse();
     tracing::warn!(client_id = %family.client, user_id = %family.user, grant_id = %family.grant, "a spent refresh token was presented: its grant is revoked");
-    match grants::end_after_misuse(cx, family.grant).await {
+    let record = cx.did(Action::GrantMisuse).because("REFRESH_TOKEN_REUSED");
+    let record = record.with(Detail::Client, &family.client).with(Detail::User, family.user);
+    match grants::end_after_misuse(cx, family.grant, record).await {
         Ok(()) => RefreshError::Reused.into(),
         Err(error) => error.into(),
     }

@@ -7,12 +7,14 @@ use tessera_api::status::status;
 use tessera_check::Verified;
 use tessera_kit::http::{Authorization, AuthorizationError};
 use tessera_kit::serve::Peer;
+use tessera_store::{Action, Actor};
 use tessera_types::{ErrorCode, Failure, PresentedSecret};
 use tonic::{Request, Status};
 
+use crate::audit::By;
 use crate::client_auth::{AuthMethod, PresentedClient};
 use crate::context::Context;
-use crate::operations::access;
+use crate::operations::access::{self, AccessError};
 
 /// What is wrong with the way a client presents itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -74,8 +76,20 @@ pub(super) fn presented<T>(request: &Request<T>, id: &str, secret: &str) -> Resu
     }
 }
 
-/// Lets a call pass that presents a Bearer token for the issuer with one of the scopes.
+/// Lets a call pass that presents a Bearer token for the issuer with one of the scopes, and says on whose behalf it is made: what it
+/// changes is recorded as that caller's.
 pub(super) async fn allow<T>(
+    cx: &Context,
+    request: &Request<T>,
+    any_of: &'static [&'static str],
+) -> Result<Context, Status> {
+    let caller = verified(cx, request, any_of).await?;
+    let actor = Actor::Client(caller.claims().client.clone());
+    Ok(cx.acting(By { actor, from: peer(request), request_id: None }))
+}
+
+/// As [`allow`], with what the token says.
+pub(super) async fn verified<T>(
     cx: &Context,
     request: &Request<T>,
     any_of: &'static [&'static str],
@@ -84,9 +98,13 @@ pub(super) async fn allow<T>(
         Some(Authorization::Bearer(token)) => Some(token),
         Some(Authorization::Basic(_)) | None => None,
     };
-    access::authorize(cx, token.as_ref().map(tessera_kit::http::BearerToken::expose), any_of)
-        .await
-        .map_err(|error| refused(&error))
+    access::authorize(cx, token.as_ref().map(tessera_kit::http::BearerToken::expose), any_of).await.map_err(|error| {
+        if !matches!(error, AccessError::CannotTell(_)) {
+            let cx = cx.reached_from(peer(request));
+            cx.refused(cx.did(Action::AdministrationRefused).because(error.reason()));
+        }
+        refused(&error)
+    })
 }
 
 /// What metadata says; metadata values are bytes that need not be text.

@@ -27,11 +27,11 @@ impl ClientService for ClientAdministration {
         &self,
         request: Request<api::CreateClientRequest>,
     ) -> Result<Response<api::CreateClientResponse>, Status> {
-        access::allow(&self.0, &request, WRITE).await?;
+        let cx = access::allow(&self.0, &request, WRITE).await?;
         let request = request.into_inner();
         let draft = Draft { enabled: !request.disabled, ..draft(&request.client.unwrap_or_default())? };
         let imported = imported(request.client_secret)?;
-        let created = clients::create(&self.0, draft, imported).await.map_err(|error| access::refused(&error))?;
+        let created = clients::create(&cx, draft, imported).await.map_err(|error| access::refused(&error))?;
         Ok(Response::new(api::CreateClientResponse {
             client: Some(client(created.client)),
             client_secret: created.secret.map(|s| s.expose().to_owned()).unwrap_or_default(),
@@ -43,9 +43,9 @@ impl ClientService for ClientAdministration {
         &self,
         request: Request<api::GetClientRequest>,
     ) -> Result<Response<api::GetClientResponse>, Status> {
-        access::allow(&self.0, &request, READ).await?;
+        let cx = access::allow(&self.0, &request, READ).await?;
         let id = id(&request.into_inner().client_id)?;
-        let found = clients::find(&self.0, &id).await.map_err(|error| access::refused(&error))?;
+        let found = clients::find(&cx, &id).await.map_err(|error| access::refused(&error))?;
         Ok(Response::new(api::GetClientResponse { client: Some(client(found)) }))
     }
 
@@ -53,7 +53,7 @@ impl ClientService for ClientAdministration {
         &self,
         request: Request<api::ListClientsRequest>,
     ) -> Result<Response<api::ListClientsResponse>, Status> {
-        access::allow(&self.0, &request, READ).await?;
+        let cx = access::allow(&self.0, &request, READ).await?;
         let request = request.into_inner();
         let page = Page::read(request.page_size, &request.page_token)?;
         let after = page.after.as_deref().map(id).transpose()?;
@@ -61,7 +61,7 @@ impl ClientService for ClientAdministration {
         let organization = optional(&request.organization_id, organization_id)?;
         let owner = optional(&request.owner_id, owner_id)?;
         let filter = ClientFilter { name_contains, enabled: request.enabled, organization, owner };
-        let found = clients::list(&self.0, &filter, after.as_ref(), page.size + 1)
+        let found = clients::list(&cx, &filter, after.as_ref(), page.size + 1)
             .await
             .map_err(|error| access::refused(&error))?;
         let (found, next_page_token) = page.cut(found, |client| client.id.as_str());
@@ -73,13 +73,13 @@ impl ClientService for ClientAdministration {
         &self,
         request: Request<api::UpdateClientRequest>,
     ) -> Result<Response<api::UpdateClientResponse>, Status> {
-        access::allow(&self.0, &request, WRITE).await?;
+        let cx = access::allow(&self.0, &request, WRITE).await?;
         let request = request.into_inner();
         let wanted = request.client.unwrap_or_default();
         let id = id(&wanted.client_id)?;
         let etag = wire::etag(&wanted.etag)?;
         let patch = patch(&wanted, &request.update_mask.unwrap_or_default().paths)?;
-        let changed = clients::update(&self.0, &id, etag, patch).await.map_err(|error| access::refused(&error))?;
+        let changed = clients::update(&cx, &id, etag, patch).await.map_err(|error| access::refused(&error))?;
         let (client, revision) = parts(changed);
         Ok(Response::new(api::UpdateClientResponse { client, revision }))
     }
@@ -88,9 +88,9 @@ impl ClientService for ClientAdministration {
         &self,
         request: Request<api::DeleteClientRequest>,
     ) -> Result<Response<api::DeleteClientResponse>, Status> {
-        access::allow(&self.0, &request, WRITE).await?;
+        let cx = access::allow(&self.0, &request, WRITE).await?;
         let id = id(&request.into_inner().client_id)?;
-        let revision = clients::delete(&self.0, &id).await.map_err(|error| access::refused(&error))?;
+        let revision = clients::delete(&cx, &id).await.map_err(|error| access::refused(&error))?;
         Ok(Response::new(api::DeleteClientResponse { revision: revision.to_string() }))
     }
 
@@ -98,9 +98,9 @@ impl ClientService for ClientAdministration {
         &self,
         request: Request<api::EnableClientRequest>,
     ) -> Result<Response<api::EnableClientResponse>, Status> {
-        access::allow(&self.0, &request, WRITE).await?;
+        let cx = access::allow(&self.0, &request, WRITE).await?;
         let id = id(&request.into_inner().client_id)?;
-        let changed = clients::set_enabled(&self.0, &id, true).await.map_err(|error| access::refused(&error))?;
+        let changed = clients::set_enabled(&cx, &id, true).await.map_err(|error| access::refused(&error))?;
         let (client, revision) = parts(changed);
         Ok(Response::new(api::EnableClientResponse { client, revision }))
     }
@@ -109,9 +109,9 @@ impl ClientService for ClientAdministration {
         &self,
         request: Request<api::DisableClientRequest>,
     ) -> Result<Response<api::DisableClientResponse>, Status> {
-        access::allow(&self.0, &request, WRITE).await?;
+        let cx = access::allow(&self.0, &request, WRITE).await?;
         let id = id(&request.into_inner().client_id)?;
-        let changed = clients::set_enabled(&self.0, &id, false).await.map_err(|error| access::refused(&error))?;
+        let changed = clients::set_enabled(&cx, &id, false).await.map_err(|error| access::refused(&error))?;
         let (client, revision) = parts(changed);
         Ok(Response::new(api::DisableClientResponse { client, revision }))
     }
@@ -120,7 +120,7 @@ impl ClientService for ClientAdministration {
         &self,
         request: Request<api::RotateClientSecretRequest>,
     ) -> Result<Response<api::RotateClientSecretResponse>, Status> {
-        access::allow(&self.0, &request, WRITE).await?;
+        let cx = access::allow(&self.0, &request, WRITE).await?;
         let request = request.into_inner();
         let id = id(&request.client_id)?;
         let overlap = match request.overlap {
@@ -129,7 +129,7 @@ impl ClientService for ClientAdministration {
         };
         let expires = request.expire_time.map(|at| Timestamp(at.seconds));
         let rotated =
-            clients::rotate_secret(&self.0, &id, overlap, expires).await.map_err(|error| access::refused(&error))?;
+            clients::rotate_secret(&cx, &id, overlap, expires).await.map_err(|error| access::refused(&error))?;
         Ok(Response::new(api::RotateClientSecretResponse {
             client_secret: rotated.secret.expose().to_owned(),
             secret: Some(secret(&rotated.stored)),
@@ -142,9 +142,9 @@ impl ClientService for ClientAdministration {
         &self,
         request: Request<api::ListClientSecretsRequest>,
     ) -> Result<Response<api::ListClientSecretsResponse>, Status> {
-        access::allow(&self.0, &request, READ).await?;
+        let cx = access::allow(&self.0, &request, READ).await?;
         let id = id(&request.into_inner().client_id)?;
-        let secrets = clients::list_secrets(&self.0, &id).await.map_err(|error| access::refused(&error))?;
+        let secrets = clients::list_secrets(&cx, &id).await.map_err(|error| access::refused(&error))?;
         Ok(Response::new(api::ListClientSecretsResponse { secrets: secrets.iter().map(secret).collect() }))
     }
 
@@ -152,14 +152,14 @@ impl ClientService for ClientAdministration {
         &self,
         request: Request<api::DeleteClientSecretRequest>,
     ) -> Result<Response<api::DeleteClientSecretResponse>, Status> {
-        access::allow(&self.0, &request, WRITE).await?;
+        let cx = access::allow(&self.0, &request, WRITE).await?;
         let request = request.into_inner();
         let id = id(&request.client_id)?;
         let secret: Uuid = request
             .secret_id
             .parse()
             .map_err(|_| wire::invalid("secret_id", "A secret id is a UUID. List the client's secrets."))?;
-        let revision = clients::delete_secret(&self.0, &id, secret).await.map_err(|error| access::refused(&error))?;
+        let revision = clients::delete_secret(&cx, &id, secret).await.map_err(|error| access::refused(&error))?;
         Ok(Response::new(api::DeleteClientSecretResponse { revision: revision.to_string() }))
     }
 
@@ -167,9 +167,9 @@ impl ClientService for ClientAdministration {
         &self,
         request: Request<api::RevokeClientTokensRequest>,
     ) -> Result<Response<api::RevokeClientTokensResponse>, Status> {
-        access::allow(&self.0, &request, WRITE).await?;
+        let cx = access::allow(&self.0, &request, WRITE).await?;
         let id = id(&request.into_inner().client_id)?;
-        let revision = clients::revoke_tokens(&self.0, &id).await.map_err(|error| access::refused(&error))?;
+        let revision = clients::revoke_tokens(&cx, &id).await.map_err(|error| access::refused(&error))?;
         Ok(Response::new(api::RevokeClientTokensResponse { revision: revision.to_string() }))
     }
 }

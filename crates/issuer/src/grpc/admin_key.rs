@@ -22,10 +22,10 @@ pub(crate) struct KeyAdministration(pub Context);
 #[tonic::async_trait]
 impl KeyService for KeyAdministration {
     async fn list_keys(&self, request: Request<ListKeysRequest>) -> Result<Response<ListKeysResponse>, Status> {
-        access::allow(&self.0, &request, &[reserved::ADMIN_READ, reserved::ADMIN]).await?;
+        let cx = access::allow(&self.0, &request, &[reserved::ADMIN_READ, reserved::ADMIN]).await?;
         let request = request.into_inner();
         let page = Page::read(request.page_size, &request.page_token)?;
-        let all = keys::list(&self.0).await.map_err(|error| access::refused(&error))?;
+        let all = keys::list(&cx).await.map_err(|error| access::refused(&error))?;
         // A handful: cut here rather than in the database.
         let rest = match &page.after {
             Some(after) => all.into_iter().skip_while(|k| k.key.as_str() != after).skip(1).collect(),
@@ -38,33 +38,33 @@ impl KeyService for KeyAdministration {
     }
 
     async fn rotate_key(&self, request: Request<RotateKeyRequest>) -> Result<Response<RotateKeyResponse>, Status> {
-        access::allow(&self.0, &request, &[reserved::ADMIN]).await?;
+        let cx = access::allow(&self.0, &request, &[reserved::ADMIN]).await?;
         let now = request.into_inner().promote_now;
-        let changed = keys::rotate(&self.0, now).await.map_err(|error| access::refused(&error))?;
+        let changed = keys::rotate(&cx, now).await.map_err(|error| access::refused(&error))?;
         let (key, revision) = self.told(changed);
         Ok(Response::new(RotateKeyResponse { key, revision }))
     }
 
     async fn promote_key(&self, request: Request<PromoteKeyRequest>) -> Result<Response<PromoteKeyResponse>, Status> {
-        access::allow(&self.0, &request, &[reserved::ADMIN]).await?;
+        let cx = access::allow(&self.0, &request, &[reserved::ADMIN]).await?;
         let message = request.into_inner();
         let named = if message.key_id.is_empty() { None } else { Some(key_id(&message.key_id)?) };
-        let changed = keys::promote(&self.0, named.as_ref(), message.now).await;
+        let changed = keys::promote(&cx, named.as_ref(), message.now).await;
         let (key, revision) = self.told(changed.map_err(|error| access::refused(&error))?);
         Ok(Response::new(PromoteKeyResponse { key, revision }))
     }
 
     async fn retire_key(&self, request: Request<RetireKeyRequest>) -> Result<Response<RetireKeyResponse>, Status> {
-        access::allow(&self.0, &request, &[reserved::ADMIN]).await?;
+        let cx = access::allow(&self.0, &request, &[reserved::ADMIN]).await?;
         let named = key_id(&request.into_inner().key_id)?;
-        let changed = keys::retire(&self.0, &named).await.map_err(|error| access::refused(&error))?;
+        let changed = keys::retire(&cx, &named).await.map_err(|error| access::refused(&error))?;
         let (key, revision) = self.told(changed);
         Ok(Response::new(RetireKeyResponse { key, revision }))
     }
 
     async fn rewrap_keys(&self, request: Request<RewrapKeysRequest>) -> Result<Response<RewrapKeysResponse>, Status> {
-        access::allow(&self.0, &request, &[reserved::ADMIN]).await?;
-        let done = keys::rewrap(&self.0).await.map_err(|error| access::refused(&error))?;
+        let cx = access::allow(&self.0, &request, &[reserved::ADMIN]).await?;
+        let done = keys::rewrap(&cx).await.map_err(|error| access::refused(&error))?;
         Ok(Response::new(RewrapKeysResponse {
             rewrapped: done.rewrapped,
             total: done.total,

@@ -24,11 +24,10 @@ impl OrganizationService for OrganizationAdministration {
         &self,
         request: Request<api::CreateOrganizationRequest>,
     ) -> Result<Response<api::CreateOrganizationResponse>, Status> {
-        access::allow(&self.0, &request, WRITE).await?;
+        let cx = access::allow(&self.0, &request, WRITE).await?;
         let wanted = request.into_inner().organization.unwrap_or_default();
-        let created = organizations::create(&self.0, wanted.name, wanted.global)
-            .await
-            .map_err(|error| access::refused(&error))?;
+        let created =
+            organizations::create(&cx, wanted.name, wanted.global).await.map_err(|error| access::refused(&error))?;
         Ok(Response::new(api::CreateOrganizationResponse { organization: Some(organization(created)) }))
     }
 
@@ -36,12 +35,12 @@ impl OrganizationService for OrganizationAdministration {
         &self,
         request: Request<api::GetOrganizationRequest>,
     ) -> Result<Response<api::GetOrganizationResponse>, Status> {
-        access::allow(&self.0, &request, READ).await?;
+        let cx = access::allow(&self.0, &request, READ).await?;
         let which = request.into_inner().organization;
         if which.is_empty() {
             return Err(wire::invalid("organization", "Name the organization by identifier or name."));
         }
-        let found = organizations::find(&self.0, &which).await.map_err(|error| access::refused(&error))?;
+        let found = organizations::find(&cx, &which).await.map_err(|error| access::refused(&error))?;
         Ok(Response::new(api::GetOrganizationResponse { organization: Some(organization(found)) }))
     }
 
@@ -49,7 +48,7 @@ impl OrganizationService for OrganizationAdministration {
         &self,
         request: Request<api::ListOrganizationsRequest>,
     ) -> Result<Response<api::ListOrganizationsResponse>, Status> {
-        access::allow(&self.0, &request, READ).await?;
+        let cx = access::allow(&self.0, &request, READ).await?;
         let request = request.into_inner();
         let page = Page::read(request.page_size, &request.page_token)?;
         let after = page.after.as_deref().map(|text| text.parse().map_err(|_| Page::refused())).transpose()?;
@@ -59,9 +58,8 @@ impl OrganizationService for OrganizationAdministration {
             text => Some(user_id(text, "member_id")?),
         };
         let filter = OrganizationFilter { name_contains, enabled: request.enabled, member };
-        let found = organizations::list(&self.0, &filter, after, page.size + 1)
-            .await
-            .map_err(|error| access::refused(&error))?;
+        let found =
+            organizations::list(&cx, &filter, after, page.size + 1).await.map_err(|error| access::refused(&error))?;
         let found: Vec<api::Organization> = found.into_iter().map(organization).collect();
         let (organizations, next_page_token) = page.cut(found, |found| found.organization_id.as_str());
         Ok(Response::new(api::ListOrganizationsResponse { organizations, next_page_token }))
@@ -71,13 +69,13 @@ impl OrganizationService for OrganizationAdministration {
         &self,
         request: Request<api::UpdateOrganizationRequest>,
     ) -> Result<Response<api::UpdateOrganizationResponse>, Status> {
-        access::allow(&self.0, &request, WRITE).await?;
+        let cx = access::allow(&self.0, &request, WRITE).await?;
         let request = request.into_inner();
         let wanted = request.organization.unwrap_or_default();
         let id = id(&wanted.organization_id)?;
         let etag = wire::etag(&wanted.etag)?;
         let patch = patch(wanted, &request.update_mask.unwrap_or_default().paths)?;
-        let changed = organizations::update(&self.0, id, etag, patch).await.map_err(|error| access::refused(&error))?;
+        let changed = organizations::update(&cx, id, etag, patch).await.map_err(|error| access::refused(&error))?;
         Ok(Response::new(api::UpdateOrganizationResponse { organization: Some(organization(changed)) }))
     }
 
@@ -85,10 +83,10 @@ impl OrganizationService for OrganizationAdministration {
         &self,
         request: Request<api::EnableOrganizationRequest>,
     ) -> Result<Response<api::EnableOrganizationResponse>, Status> {
-        access::allow(&self.0, &request, WRITE).await?;
+        let cx = access::allow(&self.0, &request, WRITE).await?;
         let id = id(&request.into_inner().organization_id)?;
         let (found, revision) =
-            organizations::set_enabled(&self.0, id, true).await.map_err(|error| access::refused(&error))?;
+            organizations::set_enabled(&cx, id, true).await.map_err(|error| access::refused(&error))?;
         let (organization, revision) = (Some(organization(found)), revision.to_string());
         Ok(Response::new(api::EnableOrganizationResponse { organization, revision }))
     }
@@ -97,10 +95,10 @@ impl OrganizationService for OrganizationAdministration {
         &self,
         request: Request<api::DisableOrganizationRequest>,
     ) -> Result<Response<api::DisableOrganizationResponse>, Status> {
-        access::allow(&self.0, &request, WRITE).await?;
+        let cx = access::allow(&self.0, &request, WRITE).await?;
         let id = id(&request.into_inner().organization_id)?;
         let (found, revision) =
-            organizations::set_enabled(&self.0, id, false).await.map_err(|error| access::refused(&error))?;
+            organizations::set_enabled(&cx, id, false).await.map_err(|error| access::refused(&error))?;
         let (organization, revision) = (Some(organization(found)), revision.to_string());
         Ok(Response::new(api::DisableOrganizationResponse { organization, revision }))
     }
@@ -109,9 +107,9 @@ impl OrganizationService for OrganizationAdministration {
         &self,
         request: Request<api::DeleteOrganizationRequest>,
     ) -> Result<Response<api::DeleteOrganizationResponse>, Status> {
-        access::allow(&self.0, &request, WRITE).await?;
+        let cx = access::allow(&self.0, &request, WRITE).await?;
         let id = id(&request.into_inner().organization_id)?;
-        let revision = organizations::delete(&self.0, id).await.map_err(|error| access::refused(&error))?;
+        let revision = organizations::delete(&cx, id).await.map_err(|error| access::refused(&error))?;
         Ok(Response::new(api::DeleteOrganizationResponse { revision: revision.to_string() }))
     }
 
@@ -119,10 +117,10 @@ impl OrganizationService for OrganizationAdministration {
         &self,
         request: Request<api::AddOrganizationMemberRequest>,
     ) -> Result<Response<api::AddOrganizationMemberResponse>, Status> {
-        access::allow(&self.0, &request, WRITE).await?;
+        let cx = access::allow(&self.0, &request, WRITE).await?;
         let request = request.into_inner();
         let (id, user) = (id(&request.organization_id)?, user_id(&request.user_id, "user_id")?);
-        organizations::add_member(&self.0, id, user).await.map_err(|error| access::refused(&error))?;
+        organizations::add_member(&cx, id, user).await.map_err(|error| access::refused(&error))?;
         Ok(Response::new(api::AddOrganizationMemberResponse {}))
     }
 
@@ -130,10 +128,10 @@ impl OrganizationService for OrganizationAdministration {
         &self,
         request: Request<api::RemoveOrganizationMemberRequest>,
     ) -> Result<Response<api::RemoveOrganizationMemberResponse>, Status> {
-        access::allow(&self.0, &request, WRITE).await?;
+        let cx = access::allow(&self.0, &request, WRITE).await?;
         let request = request.into_inner();
         let (id, user) = (id(&request.organization_id)?, user_id(&request.user_id, "user_id")?);
-        organizations::remove_member(&self.0, id, user).await.map_err(|error| access::refused(&error))?;
+        organizations::remove_member(&cx, id, user).await.map_err(|error| access::refused(&error))?;
         Ok(Response::new(api::RemoveOrganizationMemberResponse {}))
     }
 
@@ -141,13 +139,13 @@ impl OrganizationService for OrganizationAdministration {
         &self,
         request: Request<api::ListOrganizationMembersRequest>,
     ) -> Result<Response<api::ListOrganizationMembersResponse>, Status> {
-        access::allow(&self.0, &request, READ).await?;
+        let cx = access::allow(&self.0, &request, READ).await?;
         let request = request.into_inner();
         let id = id(&request.organization_id)?;
         let page = Page::read(request.page_size, &request.page_token)?;
         let after = page.after.as_deref().map(|text| text.parse().map_err(|_| Page::refused())).transpose()?;
         let found =
-            organizations::members(&self.0, id, after, page.size + 1).await.map_err(|error| access::refused(&error))?;
+            organizations::members(&cx, id, after, page.size + 1).await.map_err(|error| access::refused(&error))?;
         let found: Vec<String> = found.iter().map(UserId::to_string).collect();
         let (user_ids, next_page_token) = page.cut(found, String::as_str);
         Ok(Response::new(api::ListOrganizationMembersResponse { user_ids, next_page_token }))

@@ -29,11 +29,11 @@ impl ScopeService for ScopeAdministration {
         &self,
         request: Request<api::CreateScopeRequest>,
     ) -> Result<Response<api::CreateScopeResponse>, Status> {
-        access::allow(&self.0, &request, WRITE).await?;
+        let cx = access::allow(&self.0, &request, WRITE).await?;
         let wanted = request.into_inner().scope.unwrap_or_default();
         let name = name(&wanted.name)?;
         let descriptions = descriptions(wanted.descriptions)?;
-        let record = scopes::create(&self.0, name, descriptions).await.map_err(|error| access::refused(&error))?;
+        let record = scopes::create(&cx, name, descriptions).await.map_err(|error| access::refused(&error))?;
         Ok(Response::new(api::CreateScopeResponse { scope: Some(scope(record)) }))
     }
 
@@ -41,9 +41,9 @@ impl ScopeService for ScopeAdministration {
         &self,
         request: Request<api::GetScopeRequest>,
     ) -> Result<Response<api::GetScopeResponse>, Status> {
-        access::allow(&self.0, &request, READ).await?;
+        let cx = access::allow(&self.0, &request, READ).await?;
         let name = name(&request.into_inner().name)?;
-        let record = scopes::find(&self.0, &name).await.map_err(|error| access::refused(&error))?;
+        let record = scopes::find(&cx, &name).await.map_err(|error| access::refused(&error))?;
         Ok(Response::new(api::GetScopeResponse { scope: Some(scope(record)) }))
     }
 
@@ -51,11 +51,11 @@ impl ScopeService for ScopeAdministration {
         &self,
         request: Request<api::ListScopesRequest>,
     ) -> Result<Response<api::ListScopesResponse>, Status> {
-        access::allow(&self.0, &request, READ).await?;
+        let cx = access::allow(&self.0, &request, READ).await?;
         let request = request.into_inner();
         let page = Page::read(request.page_size, &request.page_token)?;
         let after = page.after.as_deref().map(name).transpose()?;
-        let records = scopes::list(&self.0, after.as_ref(), page.size + 1).await.map_err(|e| access::refused(&e))?;
+        let records = scopes::list(&cx, after.as_ref(), page.size + 1).await.map_err(|e| access::refused(&e))?;
         let (records, next_page_token) = page.cut(records, |record| record.name.as_str());
         let scopes = records.into_iter().map(scope).collect();
         Ok(Response::new(api::ListScopesResponse { scopes, next_page_token }))
@@ -65,7 +65,7 @@ impl ScopeService for ScopeAdministration {
         &self,
         request: Request<api::UpdateScopeRequest>,
     ) -> Result<Response<api::UpdateScopeResponse>, Status> {
-        access::allow(&self.0, &request, WRITE).await?;
+        let cx = access::allow(&self.0, &request, WRITE).await?;
         let request = request.into_inner();
         let paths = request.update_mask.unwrap_or_default().paths;
         if paths.is_empty() || paths.iter().any(|path| path != "descriptions") {
@@ -74,7 +74,7 @@ impl ScopeService for ScopeAdministration {
         let wanted = request.scope.unwrap_or_default();
         let name = name(&wanted.name)?;
         let descriptions = descriptions(wanted.descriptions)?;
-        let record = scopes::update(&self.0, &name, descriptions).await.map_err(|error| access::refused(&error))?;
+        let record = scopes::update(&cx, &name, descriptions).await.map_err(|error| access::refused(&error))?;
         Ok(Response::new(api::UpdateScopeResponse { scope: Some(scope(record)) }))
     }
 
@@ -82,9 +82,9 @@ impl ScopeService for ScopeAdministration {
         &self,
         request: Request<api::DeleteScopeRequest>,
     ) -> Result<Response<api::DeleteScopeResponse>, Status> {
-        access::allow(&self.0, &request, WRITE).await?;
+        let cx = access::allow(&self.0, &request, WRITE).await?;
         let name = name(&request.into_inner().name)?;
-        scopes::delete(&self.0, &name).await.map_err(|error| access::refused(&error))?;
+        scopes::delete(&cx, &name).await.map_err(|error| access::refused(&error))?;
         Ok(Response::new(api::DeleteScopeResponse {}))
     }
 }

@@ -26,20 +26,20 @@ impl UserService for UserAdministration {
         &self,
         request: Request<api::CreateUserRequest>,
     ) -> Result<Response<api::CreateUserResponse>, Status> {
-        access::allow(&self.0, &request, WRITE).await?;
+        let cx = access::allow(&self.0, &request, WRITE).await?;
         let request = request.into_inner();
         let draft = draft(request.user.unwrap_or_default(), request.password)?;
-        let created = users::create(&self.0, draft).await.map_err(|error| access::refused(&error))?;
+        let created = users::create(&cx, draft).await.map_err(|error| access::refused(&error))?;
         Ok(Response::new(api::CreateUserResponse { user: Some(user(created)) }))
     }
 
     async fn get_user(&self, request: Request<api::GetUserRequest>) -> Result<Response<api::GetUserResponse>, Status> {
-        access::allow(&self.0, &request, READ).await?;
+        let cx = access::allow(&self.0, &request, READ).await?;
         let who = request.into_inner().user;
         if who.is_empty() {
             return Err(wire::invalid("user", "Name the user by identifier, username or e-mail address."));
         }
-        let found = users::find(&self.0, &who).await.map_err(|error| access::refused(&error))?;
+        let found = users::find(&cx, &who).await.map_err(|error| access::refused(&error))?;
         Ok(Response::new(api::GetUserResponse { user: Some(user(found)) }))
     }
 
@@ -47,14 +47,13 @@ impl UserService for UserAdministration {
         &self,
         request: Request<api::ListUsersRequest>,
     ) -> Result<Response<api::ListUsersResponse>, Status> {
-        access::allow(&self.0, &request, READ).await?;
+        let cx = access::allow(&self.0, &request, READ).await?;
         let request = request.into_inner();
         let page = Page::read(request.page_size, &request.page_token)?;
         let after = page.after.as_deref().map(id_of_page).transpose()?;
         let contains = Some(request.contains).filter(|text| !text.is_empty());
         let filter = UserFilter { contains, enabled: request.enabled };
-        let found =
-            users::list(&self.0, &filter, after, page.size + 1).await.map_err(|error| access::refused(&error))?;
+        let found = users::list(&cx, &filter, after, page.size + 1).await.map_err(|error| access::refused(&error))?;
         let found: Vec<api::User> = found.into_iter().map(user).collect();
         let (users, next_page_token) = page.cut(found, |user| user.user_id.as_str());
         Ok(Response::new(api::ListUsersResponse { users, next_page_token }))
@@ -64,13 +63,13 @@ impl UserService for UserAdministration {
         &self,
         request: Request<api::UpdateUserRequest>,
     ) -> Result<Response<api::UpdateUserResponse>, Status> {
-        access::allow(&self.0, &request, WRITE).await?;
+        let cx = access::allow(&self.0, &request, WRITE).await?;
         let request = request.into_inner();
         let wanted = request.user.unwrap_or_default();
         let id = id(&wanted.user_id)?;
         let etag = wire::etag(&wanted.etag)?;
         let patch = patch(&wanted, &request.update_mask.unwrap_or_default().paths)?;
-        let changed = users::update(&self.0, id, etag, patch).await.map_err(|error| access::refused(&error))?;
+        let changed = users::update(&cx, id, etag, patch).await.map_err(|error| access::refused(&error))?;
         Ok(Response::new(api::UpdateUserResponse { user: Some(user(changed)) }))
     }
 
@@ -78,9 +77,9 @@ impl UserService for UserAdministration {
         &self,
         request: Request<api::DeleteUserRequest>,
     ) -> Result<Response<api::DeleteUserResponse>, Status> {
-        access::allow(&self.0, &request, WRITE).await?;
+        let cx = access::allow(&self.0, &request, WRITE).await?;
         let id = id(&request.into_inner().user_id)?;
-        let revision = users::delete(&self.0, id).await.map_err(|error| access::refused(&error))?;
+        let revision = users::delete(&cx, id).await.map_err(|error| access::refused(&error))?;
         Ok(Response::new(api::DeleteUserResponse { revision: revision.to_string() }))
     }
 
@@ -88,9 +87,9 @@ impl UserService for UserAdministration {
         &self,
         request: Request<api::EnableUserRequest>,
     ) -> Result<Response<api::EnableUserResponse>, Status> {
-        access::allow(&self.0, &request, WRITE).await?;
+        let cx = access::allow(&self.0, &request, WRITE).await?;
         let id = id(&request.into_inner().user_id)?;
-        let (enabled, _) = users::set_enabled(&self.0, id, true).await.map_err(|error| access::refused(&error))?;
+        let (enabled, _) = users::set_enabled(&cx, id, true).await.map_err(|error| access::refused(&error))?;
         Ok(Response::new(api::EnableUserResponse { user: Some(user(enabled)) }))
     }
 
@@ -98,10 +97,9 @@ impl UserService for UserAdministration {
         &self,
         request: Request<api::DisableUserRequest>,
     ) -> Result<Response<api::DisableUserResponse>, Status> {
-        access::allow(&self.0, &request, WRITE).await?;
+        let cx = access::allow(&self.0, &request, WRITE).await?;
         let id = id(&request.into_inner().user_id)?;
-        let (disabled, revision) =
-            users::set_enabled(&self.0, id, false).await.map_err(|error| access::refused(&error))?;
+        let (disabled, revision) = users::set_enabled(&cx, id, false).await.map_err(|error| access::refused(&error))?;
         Ok(Response::new(api::DisableUserResponse { user: Some(user(disabled)), revision: revision.to_string() }))
     }
 
@@ -109,12 +107,12 @@ impl UserService for UserAdministration {
         &self,
         request: Request<api::SetUserPasswordRequest>,
     ) -> Result<Response<api::SetUserPasswordResponse>, Status> {
-        access::allow(&self.0, &request, WRITE).await?;
+        let cx = access::allow(&self.0, &request, WRITE).await?;
         let request = request.into_inner();
         let id = id(&request.user_id)?;
         let password = password(request.password)?
             .ok_or_else(|| wire::invalid("password", "The new password, or the hash of it, is missing."))?;
-        let revision = users::set_password(&self.0, id, &password).await.map_err(|error| access::refused(&error))?;
+        let revision = users::set_password(&cx, id, &password).await.map_err(|error| access::refused(&error))?;
         Ok(Response::new(api::SetUserPasswordResponse { revision: revision.to_string() }))
     }
 
@@ -122,9 +120,9 @@ impl UserService for UserAdministration {
         &self,
         request: Request<api::RevokeUserTokensRequest>,
     ) -> Result<Response<api::RevokeUserTokensResponse>, Status> {
-        access::allow(&self.0, &request, WRITE).await?;
+        let cx = access::allow(&self.0, &request, WRITE).await?;
         let id = id(&request.into_inner().user_id)?;
-        let revision = users::revoke_tokens(&self.0, id).await.map_err(|error| access::refused(&error))?;
+        let revision = users::revoke_tokens(&cx, id).await.map_err(|error| access::refused(&error))?;
         Ok(Response::new(api::RevokeUserTokensResponse { revision: revision.to_string() }))
     }
 }

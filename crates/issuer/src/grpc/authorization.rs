@@ -27,8 +27,8 @@ impl AuthorizationService for Authorizations {
         &self,
         request: Request<api::CreateAuthorizationRequest>,
     ) -> Result<Response<api::CreateAuthorizationResponse>, Status> {
-        access::allow(&self.0, &request, LOGIN).await?;
-        let outcome = match authorization::create(&self.0, &asked(request.into_inner())).await {
+        let cx = access::allow(&self.0, &request, LOGIN).await?;
+        let outcome = match authorization::create(&cx, &asked(request.into_inner())).await {
             Ok((token, pending)) => Outcome::Authorization(waiting(token.expose(), pending)),
             Err(AuthorizeError::Mistaken { redirect, .. }) => Outcome::ErrorRedirectUri(redirect),
             Err(error) => return Err(access::refused(&error)),
@@ -40,15 +40,15 @@ impl AuthorizationService for Authorizations {
         &self,
         request: Request<api::GetAuthorizationRequest>,
     ) -> Result<Response<api::GetAuthorizationResponse>, Status> {
-        access::allow(&self.0, &request, LOGIN).await?;
+        let cx = access::allow(&self.0, &request, LOGIN).await?;
         let message = request.into_inner();
         let token = token(&message.authorization_id)?;
-        let pending = authorization::find(&self.0, &token).await.map_err(|error| access::refused(&error))?;
+        let pending = authorization::find(&cx, &token).await.map_err(|error| access::refused(&error))?;
         let consented = match message.user_id.as_str() {
             "" => false,
-            id => authorization::is_remembered(&self.0, user(id)?, &pending)
-                .await
-                .map_err(|error| access::refused(&error))?,
+            id => {
+                authorization::is_remembered(&cx, user(id)?, &pending).await.map_err(|error| access::refused(&error))?
+            }
         };
         let authorization = Some(waiting(&message.authorization_id, pending));
         Ok(Response::new(api::GetAuthorizationResponse { authorization, consented }))
@@ -58,7 +58,7 @@ impl AuthorizationService for Authorizations {
         &self,
         request: Request<api::AuthenticateUserRequest>,
     ) -> Result<Response<api::AuthenticateUserResponse>, Status> {
-        access::allow(&self.0, &request, LOGIN).await?;
+        let cx = access::allow(&self.0, &request, LOGIN).await?;
         let caller = access::peer(&request);
         let message = request.into_inner();
         let presented = PresentedUser {
@@ -67,7 +67,7 @@ impl AuthorizationService for Authorizations {
             ..presented(message.username, message.password, address(&message.client_address, caller)?)?
         };
         let begun =
-            sessions::login(&self.0, &presented, &message.user_agent).await.map_err(|error| access::refused(&error))?;
+            sessions::login(&cx, &presented, &message.user_agent).await.map_err(|error| access::refused(&error))?;
         Ok(Response::new(api::AuthenticateUserResponse {
             user_id: begun.user.id.to_string(),
             username: begun.user.username.to_string(),
@@ -80,7 +80,7 @@ impl AuthorizationService for Authorizations {
         &self,
         request: Request<api::DecideAuthorizationRequest>,
     ) -> Result<Response<api::DecideAuthorizationResponse>, Status> {
-        access::allow(&self.0, &request, LOGIN).await?;
+        let cx = access::allow(&self.0, &request, LOGIN).await?;
         let message = request.into_inner();
         let token = token(&message.authorization_id)?;
         let decider = match message.user {
@@ -96,9 +96,8 @@ impl AuthorizationService for Authorizations {
             (false, false) => Decision::Deny,
             (false, true) => return Err(wire::invalid("only_if_consented", "Only what is allowed can be remembered.")),
         };
-        let redirect_uri = authorization::decide(&self.0, &token, &decider, decision)
-            .await
-            .map_err(|error| access::refused(&error))?;
+        let redirect_uri =
+            authorization::decide(&cx, &token, &decider, decision).await.map_err(|error| access::refused(&error))?;
         Ok(Response::new(api::DecideAuthorizationResponse { redirect_uri }))
     }
 }

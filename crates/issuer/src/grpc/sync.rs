@@ -65,7 +65,7 @@ impl SyncService for Feed {
     type WatchStream = ReceiverStream<Result<WatchResponse, Status>>;
 
     async fn watch(&self, request: Request<Streaming<WatchRequest>>) -> Result<Response<Self::WatchStream>, Status> {
-        let caller = access::allow(&self.cx, &request, &[reserved::SYNC]).await?;
+        let caller = access::verified(&self.cx, &request, &[reserved::SYNC]).await?;
         let place = Place::take(&self.open, &caller.claims().client).ok_or_else(|| access::refused(&TooManyStreams))?;
         let (sender, receiver) = mpsc::channel(QUEUE);
         let driver = Driver::new(self.cx.clone(), caller, sender);
@@ -82,7 +82,7 @@ impl SyncService for Feed {
         &self,
         request: Request<AuthenticateClientRequest>,
     ) -> Result<Response<AuthenticateClientResponse>, Status> {
-        access::allow(&self.cx, &request, &[reserved::SYNC]).await?;
+        access::verified(&self.cx, &request, &[reserved::SYNC]).await?;
         let message = request.into_inner();
         // The address is the introspector's, not the caller's: failures count per client alone.
         let presented = PresentedClient {

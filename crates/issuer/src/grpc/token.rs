@@ -39,22 +39,23 @@ impl TokenService for Tokens {
         if request.get_ref().token.is_empty() {
             return Err(wire::invalid("token", "The token to revoke is missing."));
         }
-        let authority = self.authority(&request).await?;
+        let (cx, authority) = self.authority(&request).await?;
         let token = request.into_inner().token;
-        let revision = revoke::revoke(&self.0, authority, &token).await.map_err(|error| access::refused(&error))?;
+        let revision = revoke::revoke(&cx, authority, &token).await.map_err(|error| access::refused(&error))?;
         Ok(Response::new(RevokeTokenResponse { revision: revision.to_string() }))
     }
 }
 
 impl Tokens {
-    async fn authority(&self, request: &Request<RevokeTokenRequest>) -> Result<Authority, Status> {
+    async fn authority(&self, request: &Request<RevokeTokenRequest>) -> Result<(Context, Authority), Status> {
         let fields = request.get_ref();
         let unnamed = fields.client_id.is_empty() && fields.client_secret.is_empty();
         if unnamed && matches!(access::authorization(request)?, Some(Authorization::Bearer(_))) {
-            access::allow(&self.0, request, &[reserved::ADMIN]).await?;
-            return Ok(Authority::Administrator);
+            let cx = access::allow(&self.0, request, &[reserved::ADMIN]).await?;
+            return Ok((cx, Authority::Administrator));
         }
-        access::presented(request, &fields.client_id, &fields.client_secret).map(Authority::Client)
+        let presented = access::presented(request, &fields.client_id, &fields.client_secret)?;
+        Ok((self.0.clone(), Authority::Client(presented)))
     }
 }
 

@@ -53,7 +53,7 @@ pub(super) async fn remove_app(State(cx): State<Context>, request: Request<Body>
     let Some(client) = form.take("client_id").and_then(|id| id.parse::<ClientId>().ok()) else {
         return page.problem(Problem::Malformed);
     };
-    match consents::withdraw(&cx, live.user.id, &client).await {
+    match consents::withdraw(&page.cx, live.user.id, &client).await {
         Ok(_) => back(&page, Notice::AppRemoved),
         Err(error @ ConsentError::Unconfirmed(_)) => {
             report::internal(&error);
@@ -72,7 +72,7 @@ pub(super) async fn end_session(State(cx): State<Context>, request: Request<Body
     let Some(id) = form.take("session").and_then(|id| id.parse::<Uuid>().ok()) else {
         return page.problem(Problem::Malformed);
     };
-    match sessions::end_one(&cx, &live.user, id).await {
+    match sessions::end_one(&page.cx, &live.user, id).await {
         Ok(_) => back(&page, Notice::SessionEnded),
         Err(error) => page.failed(&error),
     }
@@ -84,7 +84,7 @@ pub(super) async fn end_other_sessions(State(cx): State<Context>, request: Reque
         Ok(signed) => signed,
         Err(response) => return response,
     };
-    match sessions::end_others(&cx, &live).await {
+    match sessions::end_others(&page.cx, &live).await {
         Ok(_) => back(&page, Notice::OtherSessionsEnded),
         Err(error) => page.failed(&error),
     }

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse as _, Response};
 use tessera_kit::http::{Form, FormBody, error};
 use tessera_types::{ErrorCode, Failure, RequestToken};
 
+use super::forwarded;
 use super::pages::{ClientView, ErrorView, Frame, Language, Problem, Site};
 use super::visitor::Visitor;
 use crate::context::Context;
@@ -35,6 +36,7 @@ impl Page {
     /// A page that is asked for. Of its query only `request`, `lang` and what the caller takes out are looked at.
     pub(super) fn asked(cx: &Context, request: &Request<Body>) -> (Self, Form) {
         let visitor = Visitor::of(cx, request.headers());
+        let cx = &cx.reached_from(forwarded::client(cx, request));
         let query = request.uri().query().unwrap_or_default();
         // A query that cannot be read says nothing; what a page needs of it is then missing.
         let mut form = Form::parse(query.as_bytes()).unwrap_or_default();
@@ -59,6 +61,7 @@ impl Page {
         repeatable: &[&str],
     ) -> Result<(Self, Form), Response> {
         let visitor = Visitor::of(cx, request.headers());
+        let cx = &cx.reached_from(forwarded::client(cx, &request));
         match FormBody::read(request, repeatable).await {
             Ok(FormBody { mut form, .. }) => Ok((Self::new(cx, visitor, &mut form), form)),
             Err(_) => Err(Self::new(cx, visitor, &mut Form::default()).problem(Problem::Malformed)),

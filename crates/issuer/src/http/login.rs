@@ -77,7 +77,7 @@ pub(super) async fn leave(State(cx): State<Context>, request: Request<Body>) -> 
     }
     let ended = async {
         if let Some(live) = page.visitor.session(&cx).await? {
-            sessions::end_one(&cx, &live.user, live.session.id).await?;
+            sessions::end_one(&page.cx, &live.user, live.session.id).await?;
         }
         Ok::<_, sessions::SessionError>(())
     };
@@ -95,7 +95,7 @@ pub(super) async fn leave(State(cx): State<Context>, request: Request<Body>) -> 
 async fn end_before(cx: &Context, page: &Page) {
     let ended = async {
         if let Some(live) = page.visitor.session(cx).await? {
-            sessions::end_one(cx, &live.user, live.session.id).await?;
+            sessions::end_one(&page.cx, &live.user, live.session.id).await?;
         }
         Ok::<_, sessions::SessionError>(())
     };

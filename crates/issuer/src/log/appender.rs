@@ -2,7 +2,7 @@
 
 use tessera_ledger::Replica;
 use tessera_ledger::event::Event;
-use tessera_store::{Database, StoreError};
+use tessera_store::{Database, NewRecord, StoreError};
 use tessera_types::Revision;
 use tokio::sync::{mpsc, oneshot};
 
@@ -21,6 +21,7 @@ pub struct Recorded {
 
 struct Request {
     event: Event,
+    record: NewRecord,
     reply: oneshot::Sender<Result<Recorded, StoreError>>,
 }
 
@@ -39,13 +40,13 @@ impl Appender {
         Self { queue }
     }
 
-    /// Writes an event that only ever grows (a revoked token or grant), unless the log says so already.
+    /// Writes an event that only ever grows (a revoked token or grant), unless the log says so already, and with it who did that.
     ///
     /// # Errors
     /// What kept it from being written. It may have been written all the same where that is `OutcomeUnknown`.
-    pub async fn append(&self, event: Event) -> Result<Recorded, StoreError> {
+    pub async fn append(&self, event: Event, record: NewRecord) -> Result<Recorded, StoreError> {
         let (reply, answer) = oneshot::channel();
-        let request = Request { event, reply };
+        let request = Request { event, record, reply };
         self.queue.send(request).await.map_err(|_| closed())?;
         answer.await.map_err(|_| closed())?
     }
@@ -66,7 +67,7 @@ struct Log {
 async fn run(log: Log, mut requests: mpsc::Receiver<Request>) {
     let mut batch = Vec::with_capacity(BATCH);
     while requests.recv_many(&mut batch, BATCH).await > 0 {
-        let events: Vec<Event> = batch.iter().map(|r| r.event.clone()).collect();
+        let events = batch.iter().map(|r| (r.event.clone(), r.record.clone())).collect();
         // On its own task: a panic below costs this batch its answers, not every later one.
         let written = tokio::spawn(write(log.clone(), events)).await;
         let results = match written {
@@ -89,23 +90,24 @@ async fn one_by_one(log: &Log, batch: &[Request], first: StoreError) -> Vec<Resu
     tracing::warn!(error = %first, size = batch.len(), "a batch of revocations failed; writing them one by one");
     let mut results = Vec::with_capacity(batch.len());
     for request in batch {
-        let result = write(log.clone(), vec![request.event.clone()]).await;
+        let result = write(log.clone(), vec![(request.event.clone(), request.record.clone())]).await;
         results.push(result.and_then(|mut r| r.pop().ok_or_else(closed)));
     }
     results
 }
 
 /// Writes those events the log does not say yet, and tells where each stands.
-async fn write(log: Log, events: Vec<Event>) -> Result<Vec<Recorded>, StoreError> {
+async fn write(log: Log, events: Vec<(Event, NewRecord)>) -> Result<Vec<Recorded>, StoreError> {
     let mut tx = log.store.begin().await?;
-    let keys: Vec<String> = events.iter().map(Event::about).collect();
+    let keys: Vec<String> = events.iter().map(|(event, _)| event.about()).collect();
     let known = tx.log().facts_about(&keys).await?;
     // Where each event stands: at a known revision, or at the index of what this transaction records.
     let mut recorded_at: hashbrown::HashMap<&str, usize> = hashbrown::HashMap::new();
-    for (key, event) in keys.iter().zip(&events) {
+    for (key, (event, record)) in keys.iter().zip(&events) {
         if !known.contains_key(key.as_str()) && !recorded_at.contains_key(key.as_str()) {
             recorded_at.insert(key, recorded_at.len());
             tx.record(event.clone());
+            tx.audit(record.clone());
         }
     }
     let before = log.replica.position();

@@ -14,7 +14,10 @@ pub use request::Asked;
 
 use std::time::Duration;
 
-use tessera_store::{AuthorizationCodeRecord, AuthorizationRequest, Client, Consent, StoreError, User};
+use tessera_store::{
+    Action, Actor, AuthorizationCodeRecord, AuthorizationRequest, Client, Consent, Detail, NewRecord, Outcome,
+    StoreError, Target, User,
+};
 use tessera_types::{
     AuthorizationCode, ClientId, ClientType, GrantId, GrantType, RequestToken, Revision, ScopeSet, SessionToken,
     Timestamp, UserId,
@@ -140,7 +143,7 @@ pub async fn decide(
         let user = decider.user(cx).await?;
         let pending = find(cx, token).await?;
         if decision == Decision::Deny {
-            take(cx, token).await?;
+            take(cx, token, decided(cx, &pending, &user, Action::AuthorizationDeny)).await?;
             tracing::info!(client_id = %pending.client.id, user_id = %user.id, "access denied by the user");
             return Ok(Answer::denied(cx, &pending));
         }
@@ -148,7 +151,8 @@ pub async fn decide(
             return Err(DecideError::NotAllowedBefore);
         }
         if !may_have(&pending.client, &pending.request.scopes) {
-            take(cx, token).await?;
+            let record = decided(cx, &pending, &user, Action::AuthorizationAllow).because("CLIENT_NARROWED");
+            take(cx, token, NewRecord { outcome: Outcome::Refused, ..record }).await?;
             return Ok(Answer::narrowed(cx, &pending));
         }
         let owners = Owners { client: Some(&pending.client.id), user: user.id };
@@ -201,7 +205,7 @@ async fn grant(
         expires: now.plus(cx.policy.code_ttl),
         redeemed: None,
     };
-    let tx = cx.store.begin().await?;
+    let mut tx = cx.store.begin().await?;
     if decision == Decision::Allow {
         // No withdrawal and no other decision comes in between: neither is to be lost.
         tx.exclusive().await?;
@@ -220,6 +224,8 @@ async fn grant(
     if !tx.authorizations().take_request(request.token).await? {
         return Err(DecideError::Gone);
     }
+    let told = decided(cx, pending, user, Action::AuthorizationAllow).with(Detail::Grant, record.grant);
+    tx.audit(if decision == Decision::Remembered { told.because("REMEMBERED") } else { told });
     tx.commit().await?;
     tracing::info!(client_id = %client.id, user_id = %user.id, grant_id = %record.grant, "access allowed by the user");
     Ok(Answer::code(cx, request, &code))
@@ -232,9 +238,17 @@ fn extended(before: Option<&Consent>, request: &AuthorizationRequest, user: User
     Consent { user, client: request.client.clone(), scopes, created: now, updated: now }
 }
 
-async fn take(cx: &Context, token: &RequestToken) -> Result<(), DecideError> {
-    let tx = cx.store.begin().await?;
+/// Who decided about whom.
+fn decided(cx: &Context, pending: &Pending, user: &User, action: Action) -> NewRecord {
+    cx.did_as(Actor::User(user.id), action).to(Target::Client(pending.client.id.clone()))
+}
+
+async fn take(cx: &Context, token: &RequestToken, record: NewRecord) -> Result<(), DecideError> {
+    let mut tx = cx.store.begin().await?;
     let there = tx.authorizations().take_request(token.hash()).await?;
+    if there {
+        tx.audit(record);
+    }
     tx.commit().await?;
     if there { Ok(()) } else { Err(DecideError::Gone) }
 }

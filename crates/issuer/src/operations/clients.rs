@@ -18,7 +18,7 @@ pub use owned::OwnerError;
 pub use secrets::{DEFAULT_OVERLAP, Rotated, delete_secret, list_secrets, rotate_secret};
 
 use tessera_ledger::event::{Event, Subject};
-use tessera_store::{Client, ClientFilter, StoredSecret, Transaction};
+use tessera_store::{Action, Client, ClientFilter, StoredSecret, Target, Transaction};
 use tessera_types::random;
 use tessera_types::{ClientId, ClientType, PresentedSecret, Revision, SecretHash};
 use uuid::Uuid;
@@ -79,6 +79,7 @@ async fn create_as(
     }
     let event = changed_in(&tx, &client).await?;
     tx.record(event);
+    tx.audit(cx.did(Action::ClientCreate).to(Target::Client(client.id.clone())));
     let owner = belonging::owner(&tx, &client).await?;
     let revision = commit(cx, tx).await?;
     if let Some((owner, organization)) = owner {
@@ -145,6 +146,8 @@ async fn update_as(
     }
     let event = changed_in(&tx, &after).await?;
     tx.record(event);
+    let fields = draft::changed_fields(&before, &after);
+    tx.audit(cx.did(Action::ClientUpdate).to(Target::Client(id.clone())).changing(&fields));
     let revision = commit(cx, tx).await?;
     cx.publication.confirm(revision, cx.policy.confirm_within).await?;
     tracing::info!(client_id = %id, %revision, "client changed");
@@ -179,6 +182,8 @@ async fn set_enabled_as(cx: &Context, by: Authority, id: &ClientId, enabled: boo
     }
     let event = changed_in(&tx, &after).await?;
     tx.record(event);
+    let action = if enabled { Action::ClientEnable } else { Action::ClientDisable };
+    tx.audit(cx.did(action).to(Target::Client(id.clone())));
     let revision = commit(cx, tx).await?;
     cx.publication.confirm(revision, cx.policy.confirm_within).await?;
     tracing::info!(client_id = %id, %revision, enabled, "client enabled or disabled");
@@ -202,6 +207,7 @@ async fn delete_as(cx: &Context, by: Authority, id: &ClientId) -> Result<Revisio
     tx.clients().delete(id).await?;
     tx.record(Event::WatermarkRaised(Subject::Client(id.clone())));
     tx.record(Event::ClientChanged { client: id.clone(), state: None });
+    tx.audit(cx.did(Action::ClientDelete).to(Target::Client(id.clone())));
     let revision = commit(cx, tx).await?;
     cx.publication.confirm(revision, cx.policy.confirm_within).await?;
     tracing::info!(client_id = %id, %revision, "client deleted");
@@ -218,6 +224,7 @@ pub async fn revoke_tokens(cx: &Context, id: &ClientId) -> Result<Revision, Admi
         return Err(AdminError::ClientNotFound);
     }
     tx.record(Event::WatermarkRaised(Subject::Client(id.clone())));
+    tx.audit(cx.did(Action::ClientTokensRevoke).to(Target::Client(id.clone())));
     let revision = commit(cx, tx).await?;
     cx.publication.confirm(revision, cx.policy.confirm_within).await?;
     tracing::info!(client_id = %id, %revision, "a client's tokens revoked");

@@ -1,7 +1,7 @@
 //! What users allowed clients: remembered for each client and its scopes, shown to them, and withdrawn.
 
 use tessera_ledger::event::{Event, Subject};
-use tessera_store::{Client, Consent, StoreError};
+use tessera_store::{Action, Actor, Client, Consent, StoreError, Target};
 use tessera_types::{ClientId, ErrorCode, Failure, Revision, UserId};
 
 use crate::context::Context;
@@ -72,6 +72,7 @@ pub async fn withdraw(cx: &Context, user: UserId, client: &ClientId) -> Result<R
     // A grant by password has no consent, and ends here all the same.
     if allowed || families + codes > 0 {
         tx.record(Event::WatermarkRaised(Subject::Consent { user: user.to_string().into(), client: client.clone() }));
+        tx.audit(cx.did_as(Actor::User(user), Action::ConsentWithdraw).to(Target::Client(client.clone())));
     }
     // Where there was none, whoever withdrew it first may still be waiting: the head is confirmed all the same.
     let revision = cx.publication.commit(tx).await?.position.revision();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tessera_ledger::event::Event;
-use tessera_store::StoreError;
+use tessera_store::{NewRecord, StoreError, Target};
 use tessera_types::error::chain;
 use tessera_types::{GrantId, Revision};
 
@@ -15,11 +15,12 @@ use crate::operations::clients::LIFETIME_MAX;
 pub const REMEMBERED: Duration = LIFETIME_MAX.saturating_add(Duration::from_secs(10 * 60));
 
 /// Ends a grant: its refresh tokens at once, its access tokens with the event that is written. Returns where that stands; it holds
-/// everywhere once that revision is confirmed.
+/// everywhere once that revision is confirmed. The record says who
+/// ended it and why.
 ///
 /// # Errors
 /// What the database says.
-pub async fn end(cx: &Context, grant: GrantId) -> Result<Revision, StoreError> {
+pub async fn end(cx: &Context, grant: GrantId, record: NewRecord) -> Result<Revision, StoreError> {
     // Whoever repeats a revocation, or a misuse, keeps nobody from writing.
     if let Some(revision) = ended_at(cx, grant).await? {
         return Ok(revision);
@@ -31,6 +32,7 @@ pub async fn end(cx: &Context, grant: GrantId) -> Result<Revision, StoreError> {
     let known = tx.log().fact(&event.about()).await?;
     if known.is_none() {
         tx.record(event);
+        tx.audit(record.to(Target::Grant(grant)));
     }
     let committed = cx.publication.commit(tx).await?;
     let number = known.map_or(committed.position.revision, |fact| fact.revision);
@@ -53,10 +55,10 @@ pub async fn ended_at(cx: &Context, grant: GrantId) -> Result<Option<Revision>, 
 ///
 /// # Errors
 /// Where it is not ended: then the misuse must not be answered as if it were, for whoever is told to begin anew does not come again.
-pub async fn end_after_misuse(cx: &Context, grant: GrantId) -> Result<(), StoreError> {
+pub async fn end_after_misuse(cx: &Context, grant: GrantId, record: NewRecord) -> Result<(), StoreError> {
     let owned = cx.clone();
     let ending = tokio::spawn(async move {
-        let revision = end(&owned, grant).await?;
+        let revision = end(&owned, grant, record).await?;
         // Where it is not confirmed, that is logged.
         owned.publication.confirm(revision, owned.policy.confirm_within).await.unwrap_or_default();
         Ok(())

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tessera_ledger::event::Event;
 use tessera_ledger::replica::forgotten_before;
-use tessera_store::{Cleanup, Log, StoreError};
+use tessera_store::{Log, StoreError};
 use tessera_types::Timestamp;
 use tessera_types::error::chain;
 use tokio::time::MissedTickBehavior;
@@ -45,6 +45,7 @@ enum Kind {
     RefreshFamilies,
     Sessions,
     ClientSecrets,
+    AuditRecords,
     Revocations,
     LogEntries,
 }
@@ -53,7 +54,7 @@ enum Kind {
 const BY_EITHER_CLOCK: [Kind; 2] = [Kind::AuthorizationRequests, Kind::Sessions];
 
 /// What ends by a clock that is trusted.
-const BY_CLOCK: [Kind; 3] = [Kind::AuthorizationCodes, Kind::RefreshFamilies, Kind::ClientSecrets];
+const BY_CLOCK: [Kind; 4] = [Kind::AuthorizationCodes, Kind::RefreshFamilies, Kind::ClientSecrets, Kind::AuditRecords];
 
 impl Kind {
     /// The metric's label.
@@ -64,20 +65,25 @@ impl Kind {
             Self::RefreshFamilies => "refresh_family",
             Self::Sessions => "session",
             Self::ClientSecrets => "client_secret",
+            Self::AuditRecords => "audit",
             Self::Revocations => "revocation",
             Self::LogEntries => "log_entry",
         }
     }
 
     /// Deletes a batch.
-    async fn delete(self, store: Cleanup<'_>, now: Timestamp, settings: &config::Cleanup) -> Result<u64, StoreError> {
-        let batch = settings.batch;
+    async fn delete(self, cx: &Context, now: Timestamp, settings: &config::Cleanup) -> Result<u64, StoreError> {
+        let (store, batch) = (cx.store.cleanup(), settings.batch);
         match self {
             Self::AuthorizationRequests => store.authorization_requests(now, batch).await,
             Self::AuthorizationCodes => store.authorization_codes(now.minus(KEEP_CODES), batch).await,
             Self::RefreshFamilies => store.refresh_families(now.minus(grants::REMEMBERED), batch).await,
             Self::Sessions => store.sessions(now, batch).await,
             Self::ClientSecrets => store.client_secrets(now.minus(KEEP_SECRETS), batch).await,
+            Self::AuditRecords => match cx.policy.audit_keep {
+                Some(keep) => store.audit_records(now.minus(keep), batch).await,
+                None => Ok(0),
+            },
             Self::Revocations => store.revocations(batch).await,
             Self::LogEntries => store.log_entries(settings.keep_log, batch).await,
         }
@@ -159,7 +165,7 @@ impl Housekeeping {
     /// Deletes a kind, batch by batch; others have their turn in between.
     async fn sweep(&self, kind: Kind, now: Timestamp) -> Result<(), StoreError> {
         loop {
-            let deleted = kind.delete(self.cx.store.cleanup(), now, &self.settings).await?;
+            let deleted = kind.delete(&self.cx, now, &self.settings).await?;
             self.cx.telemetry.cleaned(kind.as_str(), deleted);
             if deleted < self.settings.batch {
                 return Ok(());

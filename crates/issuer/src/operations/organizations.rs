@@ -3,7 +3,7 @@
 //! Disabling one, or deleting it, raises the watermark of every client of it in the same transaction: their tokens are inactive once
 //! the call has returned, and nothing revives them.
 
-use tessera_store::{Organization, OrganizationFilter, Transaction};
+use tessera_store::{Action, Detail, Organization, OrganizationFilter, Target, Transaction};
 use tessera_types::{OrganizationId, Revision, UserId};
 
 use super::clients::{AdminError, Belonging, begin, commit, disable_all, settled, tell_all};
@@ -36,8 +36,9 @@ pub async fn create(cx: &Context, name: String, global: bool) -> Result<Organiza
         updated: now,
         version: 1,
     };
-    let tx = cx.store.begin().await?;
+    let mut tx = cx.store.begin().await?;
     tx.organizations().insert(&organization).await?;
+    tx.audit(cx.did(Action::OrganizationCreate).to(Target::Organization(organization.id)));
     tx.commit().await?;
     tracing::info!(organization_id = %organization.id, global, "organization created");
     Ok(organization)
@@ -79,18 +80,21 @@ pub async fn update(
     etag: Option<i64>,
     patch: OrganizationPatch,
 ) -> Result<Organization, AdminError> {
-    let tx = cx.store.begin().await?;
+    let mut tx = cx.store.begin().await?;
     let before = tx.organizations().find(id).await?.ok_or(AdminError::OrganizationNotFound)?;
     if etag.is_some_and(|etag| etag != before.version) {
         return Err(AdminError::Conflict);
     }
     let after = Organization {
-        name: patch.name.map_or(Ok(before.name), checked)?,
+        name: patch.name.map_or_else(|| Ok(before.name.clone()), checked)?,
         global: patch.global.unwrap_or(before.global),
         updated: cx.clock.now(),
-        ..before
+        ..before.clone()
     };
     let after = Organization { version: tx.organizations().update(&after).await?, ..after };
+    tx.audit(
+        cx.did(Action::OrganizationUpdate).to(Target::Organization(id)).changing(&changed_fields(&before, &after)),
+    );
     tx.commit().await?;
     Ok(after)
 }
@@ -113,6 +117,8 @@ pub async fn set_enabled(
     let after = Organization { enabled, updated: cx.clock.now(), ..before };
     let after = Organization { version: tx.organizations().update(&after).await?, ..after };
     tell_all(&mut tx, Belonging::Organization(id), !enabled).await?;
+    let action = if enabled { Action::OrganizationEnable } else { Action::OrganizationDisable };
+    tx.audit(cx.did(action).to(Target::Organization(id)));
     let revision = confirmed(cx, tx).await?;
     tracing::info!(organization_id = %id, %revision, enabled, "organization enabled or disabled");
     Ok((after, revision))
@@ -129,6 +135,7 @@ pub async fn delete(cx: &Context, id: OrganizationId) -> Result<Revision, AdminE
         return Err(settled(cx, tx, AdminError::OrganizationNotFound).await);
     }
     disable_all(&mut tx, Belonging::Organization(id), cx.clock.now()).await?;
+    tx.audit(cx.did(Action::OrganizationDelete).to(Target::Organization(id)));
     let revision = confirmed(cx, tx).await?;
     tracing::info!(organization_id = %id, %revision, "organization deleted");
     Ok(revision)
@@ -139,7 +146,7 @@ pub async fn delete(cx: &Context, id: OrganizationId) -> Result<Revision, AdminE
 /// # Errors
 /// `OrganizationNotFound`, `UserNotFound`.
 pub async fn add_member(cx: &Context, id: OrganizationId, user: UserId) -> Result<(), AdminError> {
-    let tx = cx.store.begin().await?;
+    let mut tx = cx.store.begin().await?;
     if tx.organizations().find(id).await?.is_none() {
         return Err(AdminError::OrganizationNotFound);
     }
@@ -147,6 +154,8 @@ pub async fn add_member(cx: &Context, id: OrganizationId, user: UserId) -> Resul
         return Err(AdminError::UserNotFound);
     }
     tx.organizations().add_member(id, user, cx.clock.now()).await?;
+    let record = cx.did(Action::OrganizationMemberAdd).to(Target::Organization(id));
+    tx.audit(record.with(Detail::User, user));
     tx.commit().await?;
     Ok(())
 }
@@ -156,13 +165,15 @@ pub async fn add_member(cx: &Context, id: OrganizationId, user: UserId) -> Resul
 /// # Errors
 /// `OrganizationNotFound`, `MemberNotFound`.
 pub async fn remove_member(cx: &Context, id: OrganizationId, user: UserId) -> Result<(), AdminError> {
-    let tx = cx.store.begin().await?;
+    let mut tx = cx.store.begin().await?;
     if tx.organizations().find(id).await?.is_none() {
         return Err(AdminError::OrganizationNotFound);
     }
     if !tx.organizations().remove_member(id, user).await? {
         return Err(AdminError::MemberNotFound);
     }
+    let record = cx.did(Action::OrganizationMemberRemove).to(Target::Organization(id));
+    tx.audit(record.with(Detail::User, user));
     tx.commit().await?;
     Ok(())
 }
@@ -188,6 +199,11 @@ async fn confirmed(cx: &Context, tx: Transaction) -> Result<Revision, AdminError
     let revision = commit(cx, tx).await?;
     cx.publication.confirm(revision, cx.policy.confirm_within).await?;
     Ok(revision)
+}
+
+fn changed_fields(before: &Organization, after: &Organization) -> Vec<&'static str> {
+    let differs = [("name", before.name != after.name), ("global", before.global != after.global)];
+    differs.into_iter().filter(|(_, differs)| *differs).map(|(field, _)| field).collect()
 }
 
 /// A name within bounds.

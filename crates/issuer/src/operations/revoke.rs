@@ -5,9 +5,10 @@
 //! else's token; skipping a revocation because a clock runs ahead; tokens long expired, revoked to fill the log.
 
 use tessera_ledger::event::Event;
-use tessera_store::StoreError;
+use tessera_store::{Action, Actor, Detail, NewRecord, StoreError, Target};
 use tessera_types::{ErrorCode, Failure, RefreshToken, Revision};
 
+use crate::audit::By;
 use crate::client_auth::{self, AuthenticatedClient, ClientAuthError, PresentedClient};
 use crate::context::Context;
 use crate::log::Unconfirmed;
@@ -86,21 +87,26 @@ impl Failure for RevokeError {
 /// # Errors
 /// `NotYours` for another client's token; `Store` where nothing was written; `Unconfirmed` where it was.
 pub async fn revoke(cx: &Context, authority: Authority, token: &str) -> Result<Revision, RevokeError> {
-    let client = match authority {
-        Authority::Client(presented) => Some(client_auth::authenticate(cx, &presented).await?),
-        Authority::Administrator => None,
+    let (client, by) = match authority {
+        Authority::Client(presented) => {
+            let client = client_auth::authenticate(cx, &presented).await?;
+            let actor = Actor::Client(client.client.id.clone());
+            (Some(client), By { from: presented.from, ..By::of(actor) })
+        }
+        Authority::Administrator => (None, cx.by().clone()),
     };
+    let cx = &cx.acting(By { request_id: cx.by().request_id.clone(), ..by });
     if let Ok(refresh) = token.parse::<RefreshToken>() {
         return revoke_grant(cx, client.as_ref(), &refresh).await;
     }
-    let Some(event) = revocation(cx, client.as_ref(), token)? else {
+    let Some((event, record)) = revocation(cx, client.as_ref(), token)? else {
         return cx.replica.position().map(|p| p.revision()).ok_or(ClientAuthError::NotReady.into());
     };
     if let Some(revision) = below_floor(cx, &event).await? {
         cx.publication.confirm(revision, cx.policy.confirm_within).await?;
         return Ok(revision);
     }
-    let recorded = cx.publication.appender().append(event).await?;
+    let recorded = cx.publication.appender().append(event, record).await?;
     cx.publication.confirm(recorded.revision, cx.policy.confirm_within).await?;
     tracing::info!(revision = %recorded.revision, "token revoked");
     Ok(recorded.revision)
@@ -127,19 +133,28 @@ async fn revoke_grant(
     if client.is_some_and(|client| client.client.id != family.client) {
         return Err(RevokeError::NotYours);
     }
-    let revision = grants::end(cx, family.grant).await?;
+    let record = cx.did(Action::GrantRevoke).with(Detail::Client, &family.client).with(Detail::User, family.user);
+    let revision = grants::end(cx, family.grant, record).await?;
     cx.publication.confirm(revision, cx.policy.confirm_within).await?;
     tracing::info!(%revision, grant_id = %family.grant, "grant revoked");
     Ok(revision)
 }
 
-/// What to write for a token; `None` where it is none of this server's.
-fn revocation(cx: &Context, client: Option<&AuthenticatedClient>, token: &str) -> Result<Option<Event>, RevokeError> {
+/// What to write for a token, to the log and to the audit; `None` where it is none of this server's.
+fn revocation(
+    cx: &Context,
+    client: Option<&AuthenticatedClient>,
+    token: &str,
+) -> Result<Option<(Event, NewRecord)>, RevokeError> {
     let claims = cx.checker.identify(token).map_err(|_| ClientAuthError::NotReady)?;
     let Some(claims) = claims else { return Ok(None) };
     match client {
         Some(authenticated) if authenticated.client.id != claims.client => Err(RevokeError::NotYours),
-        _ => Ok(Some(Event::TokenRevoked { token: claims.token, expires: claims.expires })),
+        _ => {
+            let record = cx.did(Action::TokenRevoke).to(Target::Token(claims.token));
+            let record = record.with(Detail::Client, &claims.client);
+            Ok(Some((Event::TokenRevoked { token: claims.token, expires: claims.expires }, record)))
+        }
     }
 }
 

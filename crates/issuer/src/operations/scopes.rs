@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tessera_store::ScopeRecord;
+use tessera_store::{Action, ScopeRecord, Target};
 use tessera_types::Scope;
 
 use super::clients::AdminError;
@@ -21,8 +21,9 @@ pub async fn create(
         return Err(AdminError::ScopeReserved);
     }
     let record = ScopeRecord { name, descriptions, reserved: false, created: cx.clock.now() };
-    let tx = cx.store.begin().await?;
+    let mut tx = cx.store.begin().await?;
     tx.scopes().insert(&record).await?;
+    tx.audit(cx.did(Action::ScopeCreate).to(Target::Scope(record.name.clone())));
     tx.commit().await?;
     Ok(record)
 }
@@ -52,10 +53,11 @@ pub async fn update(
     name: &Scope,
     descriptions: BTreeMap<String, String>,
 ) -> Result<ScopeRecord, AdminError> {
-    let tx = cx.store.begin().await?;
+    let mut tx = cx.store.begin().await?;
     let record = tx.scopes().find(name).await?.ok_or(AdminError::ScopeNotFound)?;
     let record = ScopeRecord { descriptions, ..record };
     tx.scopes().update(&record).await?;
+    tx.audit(cx.did(Action::ScopeUpdate).to(Target::Scope(name.clone())).changing(&["descriptions"]));
     tx.commit().await?;
     Ok(record)
 }
@@ -65,7 +67,7 @@ pub async fn update(
 /// # Errors
 /// `ScopeNotFound`, `ScopeReserved`, `ScopeInUse`.
 pub async fn delete(cx: &Context, name: &Scope) -> Result<(), AdminError> {
-    let tx = cx.store.begin().await?;
+    let mut tx = cx.store.begin().await?;
     // No client gets the scope meanwhile.
     tx.exclusive().await?;
     let record = tx.scopes().find(name).await?.ok_or(AdminError::ScopeNotFound)?;
@@ -76,6 +78,7 @@ pub async fn delete(cx: &Context, name: &Scope) -> Result<(), AdminError> {
         return Err(AdminError::ScopeInUse);
     }
     tx.scopes().delete(name).await?;
+    tx.audit(cx.did(Action::ScopeDelete).to(Target::Scope(name.clone())));
     tx.commit().await?;
     Ok(())
 }

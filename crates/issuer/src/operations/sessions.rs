@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use tessera_store::{Session, StoreError, User};
+use tessera_store::{Action, Actor, Detail, Session, StoreError, Target, User};
 use tessera_types::random;
 use tessera_types::{ErrorCode, Failure, SessionToken, Timestamp};
 use uuid::Uuid;
@@ -100,7 +100,7 @@ pub async fn login(cx: &Context, presented: &PresentedUser, agent: &str) -> Resu
         agent: agent.chars().filter(|c| !c.is_control()).take(AGENT_MAX).collect(),
         address: presented.from.map(|address: IpAddr| address.to_canonical().to_string()).unwrap_or_default(),
     };
-    let tx = cx.store.begin().await?;
+    let mut tx = cx.store.begin().await?;
     // Before the insert: the new one is not among those that may end.
     let ended = tx.sessions().delete_oldest(user.id, MOST - 1).await?;
     match tx.sessions().insert(&session).await {
@@ -108,6 +108,9 @@ pub async fn login(cx: &Context, presented: &PresentedUser, agent: &str) -> Resu
         Err(StoreError::Missing) => return Err(UserAuthError::Refused(Refusal::Unknown)),
         written => written?,
     }
+    let record = cx.reached_from(presented.from).did_as(Actor::User(user.id), Action::UserLogin);
+    let record = record.to(Target::User(user.id)).with(Detail::Method, "session").with(Detail::Session, session.id);
+    tx.audit(if ended > 0 { record.with(Detail::Sessions, ended) } else { record });
     tx.commit().await?;
     tracing::info!(user_id = %user.id, sessions_ended = ended, "login");
     Ok(Begun { token, session, user })
@@ -163,8 +166,12 @@ pub async fn list(cx: &Context, user: &User) -> Result<Vec<Session>, SessionErro
 /// # Errors
 /// What the database says.
 pub async fn end_one(cx: &Context, user: &User, id: Uuid) -> Result<bool, SessionError> {
-    let tx = cx.store.begin().await?;
+    let mut tx = cx.store.begin().await?;
     let there = tx.sessions().delete(user.id, id).await?;
+    if there {
+        let record = cx.did_as(Actor::User(user.id), Action::SessionEnd).to(Target::User(user.id));
+        tx.audit(record.with(Detail::Session, id));
+    }
     tx.commit().await?;
     Ok(there)
 }
@@ -174,8 +181,12 @@ pub async fn end_one(cx: &Context, user: &User, id: Uuid) -> Result<bool, Sessio
 /// # Errors
 /// What the database says.
 pub async fn end_others(cx: &Context, live: &Live) -> Result<u64, SessionError> {
-    let tx = cx.store.begin().await?;
+    let mut tx = cx.store.begin().await?;
     let ended = tx.sessions().delete_of_user(live.user.id, Some(live.session.id)).await?;
+    if ended > 0 {
+        let record = cx.did_as(Actor::User(live.user.id), Action::SessionEnd).to(Target::User(live.user.id));
+        tx.audit(record.with(Detail::Sessions, ended));
+    }
     tx.commit().await?;
     Ok(ended)
 }

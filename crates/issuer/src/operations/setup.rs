@@ -11,10 +11,12 @@ pub use kept::KeptKeys;
 
 use tessera_keys::{KekRing, KeyFileError, KeyFiles, SealError, SigningKey};
 use tessera_ledger::event::{Event, KeyFact};
-use tessera_store::{Database, ScopeRecord, SigningKeyRecord, StoreError, Transaction};
+use tessera_store::{
+    Action, Actor, Database, NewRecord, ScopeRecord, SigningKeyRecord, StoreError, Target, Transaction,
+};
 use tessera_types::random;
 use tessera_types::scope::reserved;
-use tessera_types::{Algorithm, Clock, Epoch, KeyId, KeyState, Randomness};
+use tessera_types::{Algorithm, Clock, Epoch, KeyId, KeyState, Randomness, Scope};
 
 use super::keys::shift;
 
@@ -88,13 +90,16 @@ impl Setup<'_> {
     pub async fn begin(&self) -> Result<(), SetupError> {
         let epoch = Epoch(u64::from_be_bytes(random::bytes(self.random)));
         self.store.initialize(epoch).await?;
-        let tx = self.store.begin().await?;
+        let mut tx = self.store.begin().await?;
         tx.exclusive().await?;
         for name in reserved::ALL {
             let Ok(name) = name.parse() else { continue };
             if tx.scopes().find(&name).await?.is_none() {
                 let created = self.clock.now();
                 let descriptions = [("en".to_owned(), format!("Reserved to the server: {name}"))].into();
+                tx.audit(
+                    NewRecord::done(created, Actor::Issuer, Action::ScopeCreate).to(Target::Scope(Scope::clone(&name))),
+                );
                 tx.scopes().insert(&ScopeRecord { name, descriptions, reserved: true, created }).await?;
             }
         }
@@ -169,8 +174,13 @@ impl Setup<'_> {
         };
         tx.keys().insert(&record).await?;
         tx.record(fact(&record, state));
+        tx.audit(self.published(record.key.clone()));
         tracing::info!(key_id = %record.key, %algorithm, %state, "signing key published");
         Ok(key)
+    }
+
+    fn published(&self, key: KeyId) -> NewRecord {
+        NewRecord::done(self.clock.now(), Actor::Issuer, Action::KeyPublish).to(Target::Key(key))
     }
 }
 

@@ -8,7 +8,7 @@ mod draft;
 pub use draft::{NewPassword, UserDraft, UserDraftError, UserPatch};
 
 use tessera_ledger::event::{Event, Subject};
-use tessera_store::{Transaction, User, UserFilter};
+use tessera_store::{Action, Target, Transaction, User, UserFilter};
 use tessera_types::{LoginKey, PasswordHash, Revision, UserId};
 
 use super::clients::{AdminError, Belonging, begin, commit, disable_all, settled, tell_all};
@@ -35,8 +35,9 @@ pub async fn create(cx: &Context, draft: UserDraft) -> Result<User, AdminError> 
         updated: now,
         version: 1,
     };
-    let tx = cx.store.begin().await?;
+    let mut tx = cx.store.begin().await?;
     tx.users().insert(&user).await?;
+    tx.audit(cx.did(Action::UserCreate).to(Target::User(user.id)));
     tx.commit().await?;
     tracing::info!(user_id = %user.id, "user created");
     Ok(user)
@@ -74,13 +75,14 @@ pub async fn list(
 /// # Errors
 /// `UserNotFound`, `User`, `Taken`; `Conflict` where they were changed meanwhile.
 pub async fn update(cx: &Context, id: UserId, etag: Option<i64>, patch: UserPatch) -> Result<User, AdminError> {
-    let tx = cx.store.begin().await?;
+    let mut tx = cx.store.begin().await?;
     let before = tx.users().find(id).await?.ok_or(AdminError::UserNotFound)?;
     if etag.is_some_and(|etag| etag != before.version) {
         return Err(AdminError::Conflict);
     }
-    let after = User { updated: cx.clock.now(), ..patch.apply(before)? };
+    let after = User { updated: cx.clock.now(), ..patch.apply(before.clone())? };
     let after = User { version: tx.users().update(&after).await?, ..after };
+    tx.audit(cx.did(Action::UserUpdate).to(Target::User(id)).changing(&draft::changed_fields(&before, &after)));
     tx.commit().await?;
     Ok(after)
 }
@@ -96,6 +98,7 @@ pub async fn set_password(cx: &Context, id: UserId, password: &NewPassword) -> R
     let before = tx.users().find(id).await?.ok_or(AdminError::UserNotFound)?;
     tx.users().update(&User { password: Some(hash), updated: cx.clock.now(), ..before }).await?;
     expel(&mut tx, id).await?;
+    tx.audit(cx.did(Action::UserPasswordSet).to(Target::User(id)));
     let revision = confirmed(cx, tx).await?;
     tracing::info!(user_id = %id, %revision, "password changed");
     Ok(revision)
@@ -118,6 +121,8 @@ pub async fn set_enabled(cx: &Context, id: UserId, enabled: bool) -> Result<(Use
         expel(&mut tx, id).await?;
     }
     tell_all(&mut tx, Belonging::Owner(id), !enabled).await?;
+    let action = if enabled { Action::UserEnable } else { Action::UserDisable };
+    tx.audit(cx.did(action).to(Target::User(id)));
     let revision = confirmed(cx, tx).await?;
     tracing::info!(user_id = %id, %revision, enabled, "user enabled or disabled");
     Ok((after, revision))
@@ -134,6 +139,7 @@ pub async fn delete(cx: &Context, id: UserId) -> Result<Revision, AdminError> {
     }
     disable_all(&mut tx, Belonging::Owner(id), cx.clock.now()).await?;
     tx.record(watermark(id));
+    tx.audit(cx.did(Action::UserDelete).to(Target::User(id)));
     let revision = confirmed(cx, tx).await?;
     tracing::info!(user_id = %id, %revision, "user deleted");
     Ok(revision)
@@ -149,6 +155,7 @@ pub async fn revoke_tokens(cx: &Context, id: UserId) -> Result<Revision, AdminEr
         return Err(AdminError::UserNotFound);
     }
     expel(&mut tx, id).await?;
+    tx.audit(cx.did(Action::UserTokensRevoke).to(Target::User(id)));
     let revision = confirmed(cx, tx).await?;
     tracing::info!(user_id = %id, %revision, "a user's tokens revoked");
     Ok(revision)

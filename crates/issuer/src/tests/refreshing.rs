@@ -266,7 +266,8 @@ async fn a_misused_grant_ends_though_nobody_waits_for_it(#[case] backend: Backen
     let Some(issuer) = TestIssuer::start(backend).await else { return };
     let people = People::of(issuer).await;
     let token: RefreshToken = refresh_of(&people.by_password().await).parse().expect("a refresh token");
-    let nobody_waits = grants::end_after_misuse(people.issuer.cx(), token.grant).now_or_never();
+    let record = people.issuer.cx().did(tessera_store::Action::GrantMisuse);
+    let nobody_waits = grants::end_after_misuse(people.issuer.cx(), token.grant, record).now_or_never();
     assert!(nobody_waits.is_none(), "it takes a while");
     let families = people.issuer.cx().store.families();
     while families.find(token.grant).await.expect("read").is_some() {

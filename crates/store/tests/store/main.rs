@@ -1,5 +1,6 @@
 //! The store as its users see it. Every test runs on SQLite and on PostgreSQL.
 
+mod audit;
 mod authorizations;
 mod backup;
 mod cleanup;

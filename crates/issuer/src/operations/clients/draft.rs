@@ -70,6 +70,29 @@ pub struct Patch {
     pub implicit_scopes: Option<ScopeSet>,
 }
 
+/// The fields in which two states of a client differ, as callers name them.
+pub(super) fn changed_fields(before: &Client, after: &Client) -> Vec<&'static str> {
+    let differs = [
+        ("name", before.name != after.name),
+        ("description", before.description != after.description),
+        ("grant_types", before.grants != after.grants),
+        ("scopes", before.scopes != after.scopes),
+        ("default_scopes", before.default_scopes != after.default_scopes),
+        ("audiences", before.audiences != after.audiences),
+        ("resources", before.resources != after.resources),
+        ("redirect_uris", before.redirect_uris != after.redirect_uris),
+        ("access_token_lifetime", before.access_ttl != after.access_ttl),
+        ("claims_profile", before.claims_profile != after.claims_profile),
+        ("organization_id", before.organization != after.organization),
+        ("owner_id", before.owner != after.owner),
+        ("site_url", before.site_url != after.site_url),
+        ("logo_url", before.logo_url != after.logo_url),
+        ("failure_uri", before.failure_uri != after.failure_uri),
+        ("implicit_scopes", before.implicit_scopes != after.implicit_scopes),
+    ];
+    differs.into_iter().filter(|(_, differs)| *differs).map(|(field, _)| field).collect()
+}
+
 /// Why a client may not be so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DraftError {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tessera_store::StoredSecret;
+use tessera_store::{Action, Detail, StoredSecret, Target};
 use tessera_types::{ClientId, ClientType, PresentedSecret, Revision, SecretHash, Timestamp};
 use uuid::Uuid;
 
@@ -88,6 +88,8 @@ pub(super) async fn rotate_as(
     // The state is the same; the higher revision makes introspectors forget credentials they remember.
     let event = changed_in(&tx, &client).await?;
     tx.record(event);
+    let record = cx.did(Action::ClientSecretRotate).to(Target::Client(id.clone()));
+    tx.audit(record.with(Detail::Secret, kept.id));
     let revision = commit(cx, tx).await?;
     let confirmed = match cx.publication.confirm(revision, cx.policy.confirm_within).await {
         Ok(()) => true,
@@ -119,6 +121,7 @@ pub async fn delete_secret(cx: &Context, id: &ClientId, secret: Uuid) -> Result<
     }
     let event = changed_in(&tx, &client).await?;
     tx.record(event);
+    tx.audit(cx.did(Action::ClientSecretDelete).to(Target::Client(id.clone())).with(Detail::Secret, secret));
     let revision = commit(cx, tx).await?;
     cx.publication.confirm(revision, cx.policy.confirm_within).await?;
     tracing::info!(client_id = %id, %revision, "client secret deleted");

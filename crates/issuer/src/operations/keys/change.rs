@@ -1,7 +1,7 @@
 //! Changing a key's state: publish, promote, retire.
 
 use tessera_keys::{KeyError, SigningKey};
-use tessera_store::{SigningKeyRecord, StoreError, Transaction};
+use tessera_store::{Action, Actor, SigningKeyRecord, StoreError, Target, Transaction};
 use tessera_types::{KeyId, KeyState, Revision, Timestamp};
 
 use super::keeper::follow;
@@ -67,6 +67,7 @@ pub(super) async fn publish(cx: &Context, after: Option<&KeyId>) -> Result<Chang
     };
     tx.keys().insert(&record).await?;
     tx.record(fact(&record, record.state));
+    tx.audit(cx.did_or(Actor::Issuer, Action::KeyPublish).to(Target::Key(record.key.clone())));
     let revision = commit(cx, tx).await?;
     // Nobody need confirm it yet; whoever promotes it waits for that.
     let _ = cx.publication.applied(revision, cx.policy.confirm_within).await;
@@ -110,6 +111,7 @@ pub async fn promote(cx: &Context, key: Option<&KeyId>, now: bool) -> Result<Cha
         shift(&mut tx, active, KeyState::Retiring, at).await?;
     }
     let record = shift(&mut tx, record, KeyState::Active, at).await?;
+    tx.audit(cx.did_or(Actor::Issuer, Action::KeyPromote).to(Target::Key(record.key.clone())));
     let revision = commit(cx, tx).await?;
     tracing::info!(key_id = %record.key, algorithm = %record.algorithm, %revision, "this key signs from now on");
     finish(cx, record, revision).await
@@ -129,6 +131,7 @@ pub async fn retire(cx: &Context, key: &KeyId) -> Result<Changed, KeyChangeError
         KeyState::Next | KeyState::Retiring => {}
     }
     let record = shift(&mut tx, &record, KeyState::Retired, cx.clock.now()).await?;
+    tx.audit(cx.did_or(Actor::Issuer, Action::KeyRetire).to(Target::Key(record.key.clone())));
     let revision = commit(cx, tx).await?;
     tracing::info!(key_id = %record.key, %revision, "signing key retired; its tokens are inactive");
     finish(cx, record, revision).await

@@ -1,6 +1,7 @@
 //! Sealing anew, under the first key-encryption key, whatever an older one has sealed.
 
 use tessera_keys::KekId;
+use tessera_store::{Action, Actor};
 use tessera_types::KeyState;
 
 use super::KeyChangeError;
@@ -27,7 +28,7 @@ pub struct Rewrapped {
 pub async fn rewrap(cx: &Context) -> Result<Rewrapped, KeyChangeError> {
     let keks = &cx.signing.keks;
     let (mut rewrapped, mut total): (i32, i32) = (0, 0);
-    let tx = begin(cx).await?;
+    let mut tx = begin(cx).await?;
     for record in tx.keys().list().await? {
         if record.state == KeyState::Retired {
             // A version before this one kept them.
@@ -51,6 +52,7 @@ pub async fn rewrap(cx: &Context) -> Result<Rewrapped, KeyChangeError> {
             rewrapped += 1;
         }
     }
+    tx.audit(cx.did_or(Actor::Issuer, Action::KeyRewrap));
     commit(cx, tx).await?;
     let kek = keks.first().id();
     tracing::info!(%kek, rewrapped, total, "everything is sealed under the first key-encryption key");

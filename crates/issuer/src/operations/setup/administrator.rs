@@ -1,7 +1,7 @@
 //! The first administrator, and an introspector's credential: made on the issuer's host, written once to files.
 
 use tessera_ledger::event::{Event, Subject};
-use tessera_store::{Client, StoreError, StoredSecret, Transaction};
+use tessera_store::{Action, Actor, Client, NewRecord, StoreError, StoredSecret, Target, Transaction};
 use tessera_types::random;
 use tessera_types::scope::reserved;
 use tessera_types::{
@@ -116,6 +116,9 @@ impl Setup<'_> {
         };
         tx.clients().insert_secret(&id, &kept).await?;
         tx.record(changed(&client, true));
+        let action =
+            if client.id.as_str() == INTROSPECTOR { Action::SetupIntrospector } else { Action::SetupAdministrator };
+        tx.audit(NewRecord::done(now, Actor::Host("tessera init"), action).to(Target::Client(id)));
         tx.commit().await?;
         Ok(secret)
     }

@@ -1,6 +1,8 @@
 //! The clients, users and the organization of `tessera dev` and `tessera try`. Documented, and so for development only: the development server binds loopback.
 
-use tessera_store::{Client, Organization, ScopeRecord, StoredSecret, Transaction, User, Users};
+use tessera_store::{
+    Action, Actor, Client, NewRecord, Organization, ScopeRecord, StoredSecret, Target, Transaction, User, Users,
+};
 use tessera_types::random;
 use tessera_types::{
     Audience, ClaimsProfile, ClientType, Email, LoginKey, OrganizationId, PasswordHash, PresentedSecret, ScopeSet,
@@ -234,6 +236,8 @@ impl Setup<'_> {
             }
             let event = changed_in(&tx, &client).await?;
             tx.record(event);
+            let record = NewRecord::done(self.clock.now(), Actor::Host("tessera dev"), Action::ClientCreate);
+            tx.audit(record.to(Target::Client(client.id)));
         }
         tx.commit().await?;
         Ok(())

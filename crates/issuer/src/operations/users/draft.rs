@@ -42,6 +42,16 @@ pub struct UserPatch {
     pub email: Option<Option<Email>>,
 }
 
+/// The fields in which two states of a user differ, as callers name them.
+pub(super) fn changed_fields(before: &User, after: &User) -> Vec<&'static str> {
+    let differs = [
+        ("username", before.username != after.username),
+        ("name", before.name != after.name),
+        ("email", before.email != after.email),
+    ];
+    differs.into_iter().filter(|(_, differs)| *differs).map(|(field, _)| field).collect()
+}
+
 /// Why a user may not be so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UserDraftError {
