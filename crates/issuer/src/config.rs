@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tessera_kit::config::{ConfigErrors, Listen, Loaded, Log, Sources};
+use tessera_kit::config::{ConfigErrors, Listen, Loaded, Log, Sources, Telemetry};
 use tessera_types::Algorithm;
 
 /// The whole.
@@ -55,6 +55,8 @@ pub struct Config {
     pub mail: Mail,
     /// `[log]`.
     pub log: Log,
+    /// `[telemetry]`.
+    pub telemetry: Telemetry,
 }
 
 /// `[keys]`: where the key that signs comes from.
@@ -245,6 +247,7 @@ impl Default for Config {
             limits: Limits::default(),
             mail: Mail::default(),
             log: Log::default(),
+            telemetry: Telemetry::default(),
         }
     }
 }

@@ -1,1 +1,4 @@
-//! Telemetry.
+//! Traces, request identifiers and metrics (issue 4, item 5).
+
+mod requests;
+mod traces;
