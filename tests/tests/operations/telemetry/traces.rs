@@ -99,8 +99,8 @@ async fn a_revocations_trace_goes_on_in_the_introspector_that_applies_it() -> Re
     // Disabling a client goes by another way to the same feed.
     world.pair.tessera_json(&["client", "disable", "service", "--yes"])?;
     get_marker(&world, &receiver).await?;
-    let applies = receiver.arrived().into_iter().filter(|arrived| arrived.span.name == "apply").count();
-    ensure!(applies == 1, "only the traced revocation is traced: {:#?}", receiver.arrived());
+    let count = receiver.arrived().into_iter().filter(|arrived| arrived.span.name == "apply").count();
+    ensure!(count == 1, "only the traced revocation is traced: {:#?}", receiver.arrived());
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! As much of PromQL as it takes to find the metrics and labels of an expression: words, strings, brackets.
+//! As much of `PromQL` as it takes to find the metrics and labels of an expression: words, strings, brackets.
 
 use std::iter::Peekable;
 use std::str::Chars;
