@@ -8,6 +8,7 @@ pub mod cast;
 pub mod doors;
 pub mod people;
 pub mod person;
+pub mod receiver;
 pub mod refusal;
 pub mod rpcs;
 pub mod shared;

@@ -10,7 +10,7 @@ use tessera_issuer::config::{Applications, Dialects, Tokens};
 use tessera_issuer::operations::setup::Setup;
 use tessera_issuer::operations::setup::administrator::INTROSPECTOR;
 use tessera_issuer::{StartError, StartOptions};
-use tessera_kit::config::{Listen, Log};
+use tessera_kit::config::{Listen, Log, Telemetry};
 use tessera_kit::random::SystemRandom;
 use tessera_types::{Clock, Randomness};
 
@@ -157,6 +157,7 @@ async fn introspector(
         },
         introspection: Introspection::default(),
         log: Log::default(),
+        telemetry: Telemetry::default(),
     };
     let deps = tessera_introspector::Deps { clock: Arc::clone(clock), random };
     tessera_introspector::start(config, deps).await.map_err(|error| match error {

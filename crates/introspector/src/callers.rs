@@ -35,6 +35,17 @@ pub enum Caller {
     Token(Arc<Verified>),
 }
 
+impl Caller {
+    /// The client that asks, itself or by its token.
+    #[must_use]
+    pub fn client(&self) -> &ClientId {
+        match self {
+            Self::Client { known, .. } => &known.client,
+            Self::Token(token) => &token.claims().client,
+        }
+    }
+}
+
 /// The credential of a call, kept for as long as the call.
 #[derive(Clone)]
 pub struct Presented(Secret);

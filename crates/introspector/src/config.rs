@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
-use tessera_kit::config::{self, ConfigError, ConfigErrors, Listen, Loaded, Log, Sources, Span, duration};
+use tessera_kit::config::{self, ConfigError, ConfigErrors, Listen, Loaded, Log, Sources, Span, Telemetry, duration};
 use tessera_kit::token_source::SecretSource;
 use tessera_ledger::message::{LONGEST_NAME, LONGEST_STALENESS};
 use tessera_types::{Audience, PresentedSecret};
@@ -26,6 +26,9 @@ pub struct Config {
     /// Logs.
     #[serde(default)]
     pub log: Log,
+    /// Traces.
+    #[serde(default)]
+    pub telemetry: Telemetry,
 }
 
 /// `[sync]`: how to follow the issuer's log.
@@ -115,6 +118,7 @@ impl Config {
         demand(answering.audience.parse::<Audience>().is_ok(), "introspection.audience", "must be an audience");
         demand((1..=100).contains(&answering.signature_percent), "introspection.signature_percent", "must be 1 to 100");
         demand(answering.cache_capacity > 0, "introspection.cache_capacity", "must be at least 1");
+        errors.extend(self.telemetry.mistakes());
         errors
     }
 }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tessera_check::{ActiveToken, AudienceRule, CannotTell, Checker, Source, Verdict, requirement};
+use tessera_kit::calls;
 use tessera_types::{Audience, Clock, ErrorCode, Failure, Revision, Scope, ScopeSet};
 
 use crate::callers::{Caller, CallerError, Callers};
 use crate::consistency::{Consistency, Gate, NotFresh, Waits};
-use crate::measure::Measures;
+use crate::measure::{self, Measures};
 
 /// What is asked about one token.
 #[derive(Debug)]
@@ -178,6 +179,9 @@ impl Introspection {
             Ok((outcome, source)) => (Some(*source), matches!(outcome, Outcome::Active { .. })),
             Err(_) => (None, false),
         };
+        if calls::is_traced() {
+            tell(caller, &answer);
+        }
         self.measures.introspected(source, active, self.clock.monotonic().saturating_sub(began));
         answer.map(|(outcome, _)| outcome)
     }
@@ -212,6 +216,22 @@ impl Introspection {
                 Err(CannotTell::Behind { needs }) => self.gate.reach(needs, waits).await?,
                 Err(cause) => return Err(cause.into()),
             }
+        }
+    }
+}
+
+/// What the span of a traced call has of it.
+fn tell(caller: &Caller, answer: &Result<(Outcome, Source), IntrospectError>) {
+    calls::client(caller.client().as_str());
+    match answer {
+        Ok((outcome, source)) => {
+            calls::attribute("outcome", if matches!(outcome, Outcome::Active { .. }) { "active" } else { "inactive" });
+            calls::attribute("source", measure::name(*source));
+        }
+        Err(error) => {
+            calls::attribute("outcome", "error");
+            calls::attribute("error", error.code().as_str());
+            calls::attribute("reason", error.reason());
         }
     }
 }

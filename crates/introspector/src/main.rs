@@ -9,6 +9,7 @@ use tessera_kit::config::EXIT_CODE;
 use tessera_kit::config::reload::{Hangups, Reloads};
 use tessera_kit::logs::{self, Logs};
 use tessera_kit::serve;
+use tessera_kit::trace::Tracing;
 use tessera_types::error::chain;
 
 /// Requests are short and many: this allocator serves them a tenth faster than the system's.
@@ -24,17 +25,26 @@ struct Arguments {
     config: Option<PathBuf>,
 }
 
-fn main() -> ExitCode {
+#[tokio::main]
+async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let config = match config::load(arguments.config.clone()) {
         Ok(config) => config,
         Err(errors) => return complain(&errors, EXIT_CODE),
     };
-    let logs = match logs::init(config.log.format, &config.log.level) {
+    let tracing = match Tracing::open(&config.telemetry, "tessera-introspector", env!("CARGO_PKG_VERSION")) {
+        Ok(tracing) => tracing,
+        Err(error) => return complain(&error, EXIT_CODE),
+    };
+    let logs = match logs::init_traced(config.log.format, &config.log.level, tracing.as_ref()) {
         Ok(logs) => logs,
         Err(error) => return complain(&error, EXIT_CODE),
     };
-    match run(&config, arguments.config.as_ref(), &logs) {
+    let ended = run(&config, arguments.config.as_ref(), &logs).await;
+    if let Some(tracing) = tracing {
+        tracing.flush().await;
+    }
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error = chain(&*error), "the introspector cannot run");
@@ -43,7 +53,6 @@ fn main() -> ExitCode {
     }
 }
 
-#[tokio::main]
 async fn run(config: &Config, file: Option<&PathBuf>, logs: &Logs) -> anyhow::Result<()> {
     let mut hangups = Hangups::listen()?;
     let running = start(config.clone(), Deps::system()).await?;

@@ -29,6 +29,15 @@ struct BySource {
 const TOTAL: &str = "tessera_introspections_total";
 const TOTAL_HELP: &str = "Introspections, by their result and by how it was found out.";
 
+/// A source as labels and traces have it.
+pub(crate) fn name(source: Source) -> &'static str {
+    match source {
+        Source::Memory => "cache",
+        Source::Signature => "signature",
+        Source::Shape => "shape",
+    }
+}
+
 impl BySource {
     fn new(metrics: &Metrics, source: &'static str) -> Self {
         let total = |result| metrics.counter(TOTAL, TOTAL_HELP, &[("result", result), ("source", source)]);
@@ -44,9 +53,9 @@ impl BySource {
 impl Measures {
     pub(crate) fn new(metrics: &Metrics) -> Self {
         Self {
-            cache: BySource::new(metrics, "cache"),
-            signature: BySource::new(metrics, "signature"),
-            shape: BySource::new(metrics, "shape"),
+            cache: BySource::new(metrics, name(Source::Memory)),
+            signature: BySource::new(metrics, name(Source::Signature)),
+            shape: BySource::new(metrics, name(Source::Shape)),
             errors: metrics.counter(TOTAL, TOTAL_HELP, &[("result", "error"), ("source", "none")]),
             lag: metrics.gauge(
                 "tessera_replica_lag_seconds",

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tessera_check::{Checker, CheckerOptions};
+use tessera_kit::calls::Calls;
 use tessera_kit::clock::SystemClock;
 use tessera_kit::config::ConfigErrors;
 use tessera_kit::health::{Check, Health};
@@ -114,13 +115,14 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
     let feed = parts.feed(&config, &deps);
     let watching = parts.watch(&health, &deps);
 
+    let calls = Calls::new(&config.telemetry, &metrics, &[]);
     let options = Options { stop: Stop::new(), random: Arc::clone(&deps.random) };
     let routes = grpc::routes(parts.introspection.clone(), options.stop.clone());
     let routes = routes.add_service(health.grpc_service(&[grpc::NAME]).await);
     let routes = reflection::add(routes, &[grpc::NAME]).map_err(internal)?;
     let all = [
-        grpc.serve_grpc(routes, &options).map_err(internal)?,
-        http.serve_http(crate::http::routes(parts.introspection), &options).map_err(internal)?,
+        grpc.seen_by(&calls).serve_grpc(routes, &options).map_err(internal)?,
+        http.seen_by(&calls).serve_http(crate::http::routes(parts.introspection), &options).map_err(internal)?,
         ops.serve_http(ops::router(health.clone(), metrics.clone()), &options).map_err(internal)?,
     ];
     Ok(Running {

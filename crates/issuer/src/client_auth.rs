@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use quick_cache::sync::Cache;
 use sha2::{Digest as _, Sha256};
+use tessera_kit::calls;
 use tessera_store::{Action, Actor, Client, Detail, StoreError, StoredSecret, Target};
 use tessera_types::random::{self, Randomness};
 use tessera_types::secret::SecretShape;
@@ -196,6 +197,9 @@ pub async fn authenticate(cx: &Context, presented: &PresentedClient) -> Result<A
         cx.telemetry.client_auth_failure(presented.method);
         tracing::info!(client_id = %printable(&presented.id), method = presented.method.as_str(), reason = %refusal, "client authentication failed");
     }
+    if let Ok(authenticated) = &result {
+        calls::client(authenticated.client.id.as_str());
+    }
     result
 }
 
@@ -308,7 +312,7 @@ async fn matching_secret(
 }
 
 /// What may stand in a log of an identifier that somebody sent: never a secret put there by mistake.
-fn printable(id: &str) -> &str {
+pub(crate) fn printable(id: &str) -> &str {
     if id.parse::<ClientId>().is_ok() && id.len() <= 64 && !id.starts_with(tessera_types::secret::PREFIX) {
         id
     } else {

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tessera_kit::config::{ConfigErrors, Listen, Loaded, Log, Sources};
+use tessera_kit::config::{ConfigErrors, Listen, Loaded, Log, Sources, Telemetry};
 use tessera_types::Algorithm;
 
 /// The whole.
@@ -65,6 +65,8 @@ pub struct Config {
     pub mail: Mail,
     /// `[log]`.
     pub log: Log,
+    /// `[telemetry]`.
+    pub telemetry: Telemetry,
 }
 
 /// `[database]`. Its `Debug` shows no password.
@@ -237,6 +239,7 @@ impl Default for Config {
             applications: Applications::default(),
             mail: Mail::default(),
             log: Log::default(),
+            telemetry: Telemetry::default(),
         }
     }
 }

@@ -13,6 +13,7 @@ pub use error::{ParameterError, TokenError};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use tessera_kit::calls;
 use tessera_store::{Actor, Client};
 use tessera_types::{Audience, ClaimsProfile, Failure, GrantType, PresentedSecret, Scope, ScopeSet};
 
@@ -191,10 +192,29 @@ pub async fn issue(cx: &Context, request: TokenRequest) -> Result<Minted, TokenE
 /// # Errors
 /// See [`TokenError`].
 pub async fn issue_under(cx: &Context, request: TokenRequest, terms: &Terms) -> Result<Minted, TokenError> {
-    let grant_type = request.grant.grant_type();
+    let (grant_type, client) = (request.grant.grant_type(), client_auth::printable(&request.client.id).to_owned());
+    let begun = cx.clock.monotonic();
     let result = execute(cx, request, terms).await;
     cx.telemetry.token_request(grant_type, result.as_ref().err().map(Failure::code));
+    tell(grant_type, &client, result.as_ref().err(), cx.clock.monotonic().saturating_sub(begun));
     result
+}
+
+/// One line for each request, and what its span has of it.
+fn tell(grant_type: GrantType, client_id: &str, error: Option<&TokenError>, took: Duration) {
+    let grant_type = grant_type.as_str();
+    let (outcome, duration_ms) = (if error.is_none() { "ok" } else { "error" }, took.as_secs_f64() * 1000.0);
+    calls::attribute("grant_type", grant_type);
+    calls::attribute("outcome", outcome);
+    match error {
+        None => tracing::info!(client_id, grant_type, outcome, duration_ms, "token request"),
+        Some(failure) => {
+            let (error, reason) = (failure.code().as_str(), failure.reason());
+            calls::attribute("error", error);
+            calls::attribute("reason", reason);
+            tracing::info!(client_id, grant_type, outcome, error, reason, duration_ms, "token request");
+        }
+    }
 }
 
 async fn execute(cx: &Context, request: TokenRequest, terms: &Terms) -> Result<Minted, TokenError> {

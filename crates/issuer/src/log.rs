@@ -3,6 +3,7 @@
 mod appender;
 mod holders;
 mod publication;
+mod traces;
 
 pub use appender::{Appender, Recorded};
 pub use holders::{Holder, Holders};

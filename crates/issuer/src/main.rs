@@ -11,6 +11,7 @@ use tessera_kit::config::reload::{Hangups, Reloads};
 use tessera_kit::logs::{self, Logs};
 use tessera_kit::random::SystemRandom;
 use tessera_kit::serve;
+use tessera_kit::trace::Tracing;
 use tessera_types::error::chain;
 
 #[global_allocator]
@@ -36,11 +37,19 @@ async fn main() -> ExitCode {
         Ok(config) => config,
         Err(errors) => return fail(&errors, tessera_kit::config::EXIT_CODE),
     };
-    let logs = match logs::init(config.log.format, &config.log.level) {
+    let tracing = match Tracing::open(&config.telemetry, "tessera-issuer", env!("CARGO_PKG_VERSION")) {
+        Ok(tracing) => tracing,
+        Err(error) => return fail(&error, tessera_kit::config::EXIT_CODE),
+    };
+    let logs = match logs::init_traced(config.log.format, &config.log.level, tracing.as_ref()) {
         Ok(logs) => logs,
         Err(error) => return fail(&error, tessera_kit::config::EXIT_CODE),
     };
-    match run(config, arguments.config, &logs).await {
+    let ended = run(config, arguments.config, &logs).await;
+    if let Some(tracing) = tracing {
+        tracing.flush().await;
+    }
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error @ StartError::Config(_)) => fail(&error, tessera_kit::config::EXIT_CODE),
         Err(error) => fail(&error, 1),

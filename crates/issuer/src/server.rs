@@ -18,6 +18,7 @@ use tessera_api::oauth::v1::token_service_server::TokenServiceServer;
 use tessera_api::sync::v1::sync_service_server::SyncServiceServer;
 use tessera_check::{Checker, CheckerOptions};
 use tessera_keys::{Kek, KekError, KekRing};
+use tessera_kit::calls::Calls;
 use tessera_kit::health::{Check, Health};
 use tessera_kit::metrics::Metrics;
 use tessera_kit::ops;
@@ -66,6 +67,9 @@ const SERVICES: &[&str] = &[
     "tessera.admin.v1.AuditService",
     "tessera.sync.v1.SyncService",
 ];
+
+/// The methods whose every call is a line of the log.
+const TOLD: &[&str] = &["tessera.admin.v1."];
 
 /// What an issuer takes from outside.
 #[derive(Clone)]
@@ -250,9 +254,11 @@ pub async fn start(config: Config, deps: Deps, options: StartOptions) -> Result<
     watch_readiness(&cx, &health, &background);
     let stop = Stop::new();
     let serving = Options { stop: stop.clone(), random: Arc::clone(&deps.random) };
+    let calls = Calls::new(&config.telemetry, &metrics, TOLD);
     let routes = routes(&cx, &health, &stop).await?;
-    let http = http_server.serve_http(http::router(&cx, &config, checked.introspection_endpoint), &serving)?;
-    let grpc = grpc_server.serve_grpc(routes, &serving)?;
+    let http =
+        http_server.seen_by(&calls).serve_http(http::router(&cx, &config, checked.introspection_endpoint), &serving)?;
+    let grpc = grpc_server.seen_by(&calls).serve_grpc(routes, &serving)?;
     let ops = ops_server.serve_http(ops::router(health.clone(), metrics.clone()), &serving)?;
     tracing::info!(issuer = %cx.policy.issuer_url, http = %http.addr(), grpc = %grpc.addr(), ops = %ops.addr(), "issuer started");
     Ok(Running { cx, http, grpc, ops, health, metrics, stop, background, mails })

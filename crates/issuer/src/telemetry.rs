@@ -45,28 +45,52 @@ impl Telemetry {
             &[],
         );
         let log_rewritten = metrics.gauge(LOG_REWRITTEN, LOG_REWRITTEN_HELP, &[]);
-        Self { metrics, barrier, refresh_reuse, floor_stopped, log_rewritten }
+        let telemetry = Self { metrics, barrier, refresh_reuse, floor_stopped, log_rewritten };
+        telemetry.begin();
+        telemetry
+    }
+
+    /// Begins the most telling series at nought: of one that appears with its first count no rate is known, and no alert sees it.
+    fn begin(&self) {
+        for grant in GrantType::ALL {
+            for outcome in ["ok", ErrorCode::ServerError.as_str(), ErrorCode::TemporarilyUnavailable.as_str()] {
+                self.token_requests(*grant, outcome).increment(0);
+            }
+        }
+        for method in [AuthMethod::Basic, AuthMethod::Post, AuthMethod::None] {
+            self.client_auth_failures(method).increment(0);
+        }
+        self.logins("ok").increment(0);
     }
 
     /// Counts a token request; `None` is success.
     pub fn token_request(&self, grant: GrantType, error: Option<ErrorCode>) {
         let outcome = error.map_or("ok", ErrorCode::as_str);
+        self.token_requests(grant, outcome).increment(1);
+    }
+
+    fn token_requests(&self, grant: GrantType, outcome: &'static str) -> Counter {
         let labels = &[("grant_type", grant.as_str()), ("outcome", outcome)];
-        self.counter("tessera_token_requests_total", "Token requests by grant type and outcome.", labels).increment(1);
+        self.counter("tessera_token_requests_total", "Token requests by grant type and outcome.", labels)
     }
 
     /// Counts a failed client authentication.
     pub fn client_auth_failure(&self, method: AuthMethod) {
+        self.client_auth_failures(method).increment(1);
+    }
+
+    fn client_auth_failures(&self, method: AuthMethod) -> Counter {
         let labels = &[("method", method.as_str())];
         self.counter("tessera_client_auth_failures_total", "Failed client authentications by method.", labels)
-            .increment(1);
     }
 
     /// Counts a login by password; `None` is success.
     pub fn login(&self, error: Option<ErrorCode>) {
-        let outcome = error.map_or("ok", ErrorCode::as_str);
-        let labels = &[("outcome", outcome)];
-        self.counter("tessera_logins_total", "Logins by password, by outcome.", labels).increment(1);
+        self.logins(error.map_or("ok", ErrorCode::as_str)).increment(1);
+    }
+
+    fn logins(&self, outcome: &'static str) -> Counter {
+        self.counter("tessera_logins_total", "Logins by password, by outcome.", &[("outcome", outcome)])
     }
 
     /// Counts a spent refresh token that was presented again.

@@ -3,6 +3,7 @@
 //!
 //! Nothing here knows a rule of issuing or checking tokens.
 
+pub mod calls;
 pub mod clock;
 pub mod config;
 pub mod health;
@@ -13,3 +14,4 @@ pub mod ops;
 pub mod random;
 pub mod serve;
 pub mod token_source;
+pub mod trace;

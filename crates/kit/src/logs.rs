@@ -6,7 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
+
+use crate::trace::{TARGET, Tracing};
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -45,13 +47,33 @@ pub enum LogError {
 /// # Errors
 /// [`LogError::Level`] and [`LogError::SetUp`].
 pub fn init(format: Format, level: &str) -> Result<Logs, LogError> {
+    init_traced(format, level, None)
+}
+
+/// As [`init`], and has spans exported. The level is one of logs alone: it hides no span.
+///
+/// # Errors
+/// [`LogError::Level`] and [`LogError::SetUp`].
+pub fn init_traced(format: Format, level: &str, tracing: Option<&Tracing>) -> Result<Logs, LogError> {
     let (filter, handle) = reload::Layer::new(filter(level)?);
-    let registry = tracing_subscriber::registry().with(filter);
-    match format {
-        Format::Text => registry.with(fmt::layer().with_writer(std::io::stderr).with_ansi(ansi())).try_init()?,
-        Format::Json => registry
-            .with(fmt::layer().with_ansi(false).event_format(format::Json).with_writer(std::io::stderr))
-            .try_init()?,
+    let lines = match format {
+        Format::Text => fmt::layer()
+            .with_ansi(ansi())
+            .event_format(format::Text::new(ansi()))
+            .with_writer(std::io::stderr)
+            .with_filter(filter)
+            .boxed(),
+        Format::Json => fmt::layer()
+            .with_ansi(false)
+            .event_format(format::Json)
+            .with_writer(std::io::stderr)
+            .with_filter(filter)
+            .boxed(),
+    };
+    let registry = tracing_subscriber::registry().with(lines);
+    match tracing {
+        Some(tracing) => registry.with(tracing.layer()).try_init()?,
+        None => registry.try_init()?,
     }
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
@@ -77,7 +99,8 @@ fn filter(level: &str) -> Result<EnvFilter, LogError> {
     for quiet in ["h2=warn", "hyper=warn", "hyper_util=warn", "tonic=warn", "tower=warn", "sqlx=warn", "rustls=warn"] {
         filter = filter.add_directive(quiet.parse().map_err(LogError::Level)?);
     }
-    Ok(filter)
+    // What they say of a call, its log lines say by themselves.
+    Ok(filter.add_directive(format!("{TARGET}=off").parse().map_err(LogError::Level)?))
 }
 
 fn ansi() -> bool {

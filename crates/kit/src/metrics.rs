@@ -78,6 +78,19 @@ impl Metrics {
         self.recorder.register_histogram(&key(name, labels), &METADATA)
     }
 
+    /// As [`histogram`](Self::histogram), with values of labels that are only known while the process runs. There must be few.
+    pub(crate) fn histogram_of(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        labels: &[(&'static str, &str)],
+    ) -> Histogram {
+        let unit = Some(Unit::Seconds);
+        self.recorder.describe_histogram(KeyName::from_const_str(name), unit, SharedString::const_str(help));
+        let labels: Vec<_> = labels.iter().map(|(name, value)| Label::new(*name, (*value).to_owned())).collect();
+        self.recorder.register_histogram(&Key::from_parts(name, labels), &METADATA)
+    }
+
     /// The text Prometheus scrapes.
     #[must_use]
     pub fn render(&self) -> String {

@@ -15,8 +15,13 @@ use tonic::transport::Channel;
 use tonic::{Request, Status};
 use zeroize::Zeroizing;
 
+use crate::trace;
+
 /// How long a call for a token may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How it is asked for.
+const METHOD: &str = "tessera.oauth.v1.TokenService/IssueToken";
 
 /// Where the client's secret is.
 #[derive(Clone, Debug)]
@@ -120,7 +125,9 @@ impl TokenSource {
             grant: Some(Grant::ClientCredentials(ClientCredentialsGrant {})),
         });
         request.set_timeout(TIMEOUT);
-        let answer = self.client.clone().issue_token(request).await;
+        let mut client = self.client.clone();
+        let asking = async move |request| client.issue_token(request).await;
+        let answer = trace::outgoing(METHOD, request, asking).await;
         let answer = answer.map_err(|status| TokenError::Issuer(Box::new(status)))?.into_inner();
         let text = Zeroizing::new(format!("Bearer {}", answer.access_token));
         let mut header = AsciiMetadataValue::try_from(text.as_str()).map_err(|_| TokenError::Answer)?;

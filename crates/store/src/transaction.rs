@@ -154,6 +154,12 @@ impl Transaction {
         self.audit.push(audit::Pending { record, events: self.events.len() });
     }
 
+    /// What will be appended.
+    #[must_use]
+    pub fn recorded(&self) -> &[Event] {
+        &self.events
+    }
+
     /// Forgets the log's entries up to a revision; the facts stay. Who is behind it gets a snapshot. Returns how many went.
     pub async fn compact(&self, through: u64) -> Result<u64, StoreError> {
         log::append::compact(&self.inner, through).await.inspect_err(|_| self.mark_failed())

@@ -1,1 +1,5 @@
-//! Telemetry.
+//! Traces, request identifiers and metrics (issue 4, item 5).
+
+mod metrics;
+mod requests;
+mod traces;

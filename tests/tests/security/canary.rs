@@ -5,9 +5,11 @@ mod people;
 use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use rstest::rstest;
 use tessera_testkit::pair::{Backend, Options};
 use tessera_testkit::process;
 use tessera_tests::people::people_with;
+use tessera_tests::receiver::Receiver;
 use tessera_tests::refusal::CANARY;
 use tessera_tests::rpcs::{self, framed};
 use tessera_tests::{
@@ -44,11 +46,15 @@ impl Canaries {
     }
 }
 
-/// Item 40: at the most talkative level, no log and no metric of either process has a token, a code, a secret, a password, a
-/// verifier, a cookie, a header or a query.
+/// Item 40: at the most talkative level and with everything traced, no log, no metric and no span of either process has a token, a
+/// code, a secret, a password, a verifier, a cookie, a header or a query.
+#[rstest]
+#[case::as_text("text")]
+#[case::as_json("json")]
 #[tokio::test(flavor = "multi_thread")]
-async fn no_log_and_no_metric_has_a_credential() -> Result<()> {
-    let log = "[log]\nlevel = \"trace\"".to_owned();
+async fn no_log_no_metric_and_no_span_has_a_credential(#[case] format: &str) -> Result<()> {
+    let receiver = Receiver::start().await?;
+    let log = format!("[log]\nlevel = \"trace\"\nformat = \"{format}\"\n{}", receiver.configured("sample_ratio = 1"));
     let issuer = format!("[tokens]\npassword_grant = true\nrefresh_reuse_grace = \"0s\"\n{log}");
     let options = Options { issuer, introspector: log, ..Options::default() };
     let people = people_with(Backend::Sqlite, options).await?.context("SQLite is always there")?;
@@ -74,6 +80,8 @@ async fn no_log_and_no_metric_has_a_credential() -> Result<()> {
         canaries.are_absent(&format!("the metrics of the {name}"), &service.metrics().await?)?;
     }
     audit_has_none(world, &canaries).await?;
+    let spans = spans(world, &receiver).await?;
+    canaries.are_absent("the spans", &spans)?;
     let said = world.pair.issuer.said()?;
     for told in [
         "client authentication failed",
@@ -105,6 +113,25 @@ async fn audit_has_none(world: &World, canaries: &Canaries) -> Result<()> {
     }
     canaries.are_absent("the audit", &format!("{told:?}"))?;
     canaries.are_absent("the audit, listed", &String::from_utf8(world.pair.tessera(&["audit", "list"])?.stdout)?)
+}
+
+/// Every span that was exported, with all there is in it: attributes, events, links, names and status.
+async fn spans(world: &World, receiver: &Receiver) -> Result<String> {
+    let trace = "a".repeat(32);
+    let parent = format!("00-{trace}-{}-01", "b".repeat(16));
+    let ports = world.pair.ports;
+    for (service, at) in [("tessera-issuer", ports.issuer_http), ("tessera-introspector", ports.introspector_http)] {
+        request(at, "POST", "/oauth2/introspect", &[FORM, ("traceparent", &parent)], "").await?;
+        // Spans are sent in the order in which they end: what came before is there too.
+        receiver.span(&trace, service, "POST /oauth2/introspect").await?;
+    }
+    let arrived = receiver.arrived();
+    for name in
+        ["POST /oauth2/token", "POST /login", "tessera.oauth.v1.TokenService/RevokeToken", "apply", "GET unmatched"]
+    {
+        ensure!(arrived.iter().any(|arrived| arrived.span.name == name), "{name} was not traced");
+    }
+    Ok(format!("{arrived:?}"))
 }
 
 /// Everything that can be done, in every way of authenticating.
@@ -200,6 +227,10 @@ async fn blunder(world: &World) -> Result<()> {
         ("user-agent", CANARY.to_owned()),
         ("x-forwarded-for", CANARY.to_owned()),
         ("referer", format!("https://a.example/?code={CANARY}")),
+        ("traceparent", format!("00-{CANARY}")),
+        ("tracestate", format!("vendor={CANARY}")),
+        ("baggage", format!("token={CANARY}")),
+        ("x-request-id", format!("tsk_{CANARY}")),
     ];
     let body = format!("token={CANARY}&token={CANARY}&password={CANARY}&code={CANARY}&code_verifier={CANARY}");
     for at in [ports.issuer_http, ports.introspector_http] {
@@ -218,7 +249,13 @@ async fn blunder(world: &World) -> Result<()> {
         let channel = channel(at).await?;
         for method in rpcs::methods()? {
             let value = http::HeaderValue::try_from(format!("Bearer {CANARY}"))?;
-            let headers = [("authorization", value.clone()), ("x-secret", value)];
+            let astray = http::HeaderValue::try_from(format!("tsk_{CANARY}"))?;
+            let headers = [
+                ("authorization", value.clone()),
+                ("x-secret", value),
+                ("tracestate", astray.clone()),
+                ("x-request-id", astray),
+            ];
             rpcs::call(&channel, &method.path, &headers, framed(CANARY.as_bytes())).await?;
         }
     }

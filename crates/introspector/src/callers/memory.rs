@@ -12,6 +12,7 @@ use futures::future::{BoxFuture, Shared};
 use http::{HeaderMap, header};
 use quick_cache::sync::Cache;
 use sha2::{Digest as _, Sha256};
+use tessera_kit::calls;
 use tessera_kit::http::Credentials;
 use tessera_types::{ClientId, Clock, Epoch, PresentedSecret, Randomness, Revision, random};
 use tokio::sync::Semaphore;
@@ -130,7 +131,7 @@ impl Memory {
     fn begin(self: &Arc<Self>, question: Question, client: ClientId, secret: PresentedSecret) -> Confirming {
         let memory = Arc::clone(self);
         let (key, seen) = question;
-        let asking = tokio::spawn(async move {
+        let asking = async move {
             let _leaving = Leaving { memory: &memory, question };
             let answer = memory.ask(client, secret, seen.epoch).await;
             match &answer {
@@ -141,7 +142,8 @@ impl Memory {
                 Err(_) => {}
             }
             answer
-        });
+        };
+        let asking = tokio::spawn(calls::carried(asking));
         async move { asking.await.unwrap_or(Err(Unconfirmed::Unreachable)) }.boxed().shared()
     }
 

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tessera_api::sync::v1::sync_service_client::SyncServiceClient;
-use tessera_api::sync::v1::{WatchRequest, WatchResponse};
+use tessera_api::sync::v1::{WatchRequest, WatchResponse, watch_response};
 use tessera_kit::serve::Stop;
 use tessera_kit::token_source::{TokenError, TokenSource};
 use tessera_ledger::feed::{SYNC_LOG_REWRITTEN, SYNC_REPLICA_AHEAD};
+use tessera_kit::trace::{self, TraceParent};
 use tessera_ledger::follower::{FollowError, Follower};
 use tessera_ledger::message::{self, Welcome};
 use tessera_ledger::replica::InstallError;
@@ -39,6 +40,12 @@ const OUTGOING: usize = 1024;
 
 /// How long a parting word may take.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What a trace calls it that a change has become visible to every reader here.
+const APPLIED: &str = "apply";
+
+/// How many traces of one message are joined.
+const MOST_TRACES: usize = 16;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -176,6 +183,7 @@ impl Feed {
     }
 
     fn receive(&mut self, message: WatchResponse, outgoing: &mpsc::Sender<WatchRequest>) -> Result<(), Lost> {
+        let traces = traces(&message);
         let absorbed = self.follower.absorb(&self.replica, message, self.clock.monotonic());
         // Also where the message was refused: then the issuer counts as not heard, at once.
         self.publish();
@@ -194,6 +202,9 @@ impl Feed {
         // Only now: what is acknowledged is visible to every reader.
         if let Some(reply) = &absorbed.reply {
             send(outgoing, reply)?;
+        }
+        for parent in &traces {
+            trace::done(APPLIED, parent);
         }
         if let (Some((nonce, number)), Some(position)) = (absorbed.head, self.replica.position()) {
             self.heads.answered(nonce, Revision { epoch: position.epoch, number });
@@ -240,6 +251,13 @@ impl Feed {
         let heartbeat = self.follower.heartbeat_interval();
         heartbeat.map_or(OPEN_TIMEOUT, |heartbeat| (heartbeat * SILENT_HEARTBEATS).max(LEAST_SILENCE))
     }
+}
+
+/// The traces of those whose changes a message carries: within bounds, whatever it says, and none in most.
+fn traces(message: &WatchResponse) -> Vec<TraceParent> {
+    let Some(watch_response::Message::Delta(delta)) = &message.message else { return Vec::new() };
+    let told = delta.traces.iter().take(MOST_TRACES);
+    told.filter_map(|told| TraceParent::parse(told.traceparent.as_bytes())).collect()
 }
 
 fn send(outgoing: &mpsc::Sender<WatchRequest>, request: &message::Request) -> Result<(), Lost> {

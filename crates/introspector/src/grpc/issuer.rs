@@ -6,6 +6,7 @@ use std::time::Duration;
 use tessera_api::sync::v1::AuthenticateClientRequest;
 use tessera_api::sync::v1::sync_service_client::SyncServiceClient;
 use tessera_kit::token_source::TokenSource;
+use tessera_kit::trace;
 use tessera_types::{ClientId, PresentedSecret, Timestamp};
 pub(crate) use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
@@ -14,6 +15,9 @@ use crate::callers::{ConfirmSecret, Confirmation, Unconfirmed};
 
 /// How long one question may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What is asked.
+const METHOD: &str = "tessera.sync.v1.SyncService/AuthenticateClient";
 
 /// How often the connection is probed, also when nothing is asked: a partition is noticed before the answers go stale.
 const KEEPALIVE: Duration = Duration::from_secs(5);
@@ -54,7 +58,9 @@ impl ConfirmSecret for Issuer {
         });
         request.metadata_mut().insert("authorization", authorization);
         request.set_timeout(TIMEOUT);
-        let answer = self.client.clone().authenticate_client(request).await;
+        let mut client = self.client.clone();
+        let asking = async move |request| client.authenticate_client(request).await;
+        let answer = trace::outgoing(METHOD, request, asking).await;
         let answer = answer.map_err(|status| unconfirmed(&status))?.into_inner();
         let expires = answer.expire_time.map(|time| Timestamp(time.seconds));
         Ok(Confirmation { revision: answer.revision, expires })

@@ -130,7 +130,7 @@ async fn an_unknown_event_is_never_confirmed_and_makes_every_answer_unavailable(
     assert!(setting.is_active(&token).await);
     setting.issuer.refuse_streams(true);
     let unknown = v1::LogEvent { revision: 4, hash: vec![0; 32], event: Some(v1::Event { kind: None }) };
-    let delta = v1::Delta { events: vec![unknown], age: Some(prost_types::Duration::default()) };
+    let delta = v1::Delta { events: vec![unknown], age: Some(prost_types::Duration::default()), traces: Vec::new() };
     setting.issuer.say(v1::WatchResponse { message: Some(v1::watch_response::Message::Delta(delta)) });
     setting.until(&token, is_unavailable).await;
     assert_eq!(*setting.issuer.inner().acked.borrow(), 3);
@@ -142,7 +142,7 @@ async fn a_gap_is_no_confirmation_and_the_stream_begins_anew() {
     let setting = Setting::ready().await;
     let event = tessera_ledger::wire::event_to_wire(&client("x", &[], &[]));
     let far = v1::LogEvent { revision: 9, hash: vec![0; 32], event: Some(event) };
-    let delta = v1::Delta { events: vec![far], age: Some(prost_types::Duration::default()) };
+    let delta = v1::Delta { events: vec![far], age: Some(prost_types::Duration::default()), traces: Vec::new() };
     setting.issuer.say(v1::WatchResponse { message: Some(v1::watch_response::Message::Delta(delta)) });
     let mut hellos = setting.issuer.inner().hellos.subscribe();
     hellos.wait_for(|hellos| hellos.len() == 2).await.expect("it connects again");

@@ -12,7 +12,7 @@ use tessera_check::AccessClaims;
 use tessera_introspector::config::{Introspection, Sync};
 use tessera_introspector::{Config, Deps, Running, start};
 use tessera_keys::SigningKey;
-use tessera_kit::config::{Listen, Log};
+use tessera_kit::config::{Listen, Log, Telemetry};
 use tessera_kit::random::SystemRandom;
 use tessera_kit::serve::{Serving, Stop};
 use tessera_ledger::{ClientState, Event, KeyFact};
@@ -81,6 +81,7 @@ pub(crate) fn config(issuer_grpc: String) -> Config {
             ..Introspection::default()
         },
         log: Log::default(),
+        telemetry: Telemetry::default(),
     }
 }
 

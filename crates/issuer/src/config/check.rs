@@ -61,6 +61,7 @@ impl Config {
             "cors.origins",
             "origins as browsers send them, for instance https://app.example.com; no path, no *, no null",
         );
+        wrong.0.extend(self.telemetry.mistakes());
         let endpoint = Some(self.introspection.endpoint.clone()).filter(|url| !url.is_empty());
         wrong.unless(
             endpoint.as_ref().is_none_or(|url| url.starts_with("http://") || url.starts_with("https://")),

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use axum::http::{Extensions, HeaderMap, Request};
+use tessera_kit::calls;
 use tessera_kit::serve::Peer;
 
 use crate::context::Context;
@@ -17,7 +18,11 @@ pub(super) fn is_https<B>(cx: &Context, request: &Request<B>) -> bool {
 /// Where a request comes from: the connection's other end or, where that is a proxy of ours, whom it names; the nearest address that
 /// is no proxy of ours.
 pub(super) fn client<B>(cx: &Context, request: &Request<B>) -> Option<IpAddr> {
-    nearest(peer(request.extensions()), request.headers(), |address| is_trusted(cx, address))
+    let from = nearest(peer(request.extensions()), request.headers(), |address| is_trusted(cx, address));
+    if let Some(from) = from {
+        calls::remote(from);
+    }
+    from
 }
 
 fn nearest(peer: Option<IpAddr>, headers: &HeaderMap, is_trusted: impl Fn(Option<IpAddr>) -> bool) -> Option<IpAddr> {

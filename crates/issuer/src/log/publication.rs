@@ -9,15 +9,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use metrics::Histogram;
+use tessera_kit::trace::TraceParent;
 use tessera_ledger::ReplicaId;
-use tessera_ledger::event::{ChainHash, Entry, Position, Snapshot};
+use tessera_ledger::event::{ChainHash, Entry, Event, Position, Snapshot};
 use tessera_ledger::replica::Replica;
-use tessera_store::{Committed, Database, HolderRecord, StoreError, Tail, Transaction};
+use tessera_store::{Committed, Database, HolderRecord, NewRecord, StoreError, Tail, Transaction};
 use tessera_types::{Clock, ErrorCode, Failure, Revision};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use super::{Appender, Holder, Holders};
+use super::traces::Traces;
+use super::{Appender, Holder, Holders, Recorded};
 
 /// How often the log is read where nobody says that something was written: for what other processes write.
 const POLL: Duration = Duration::from_millis(200);
@@ -48,6 +50,7 @@ struct Shared {
     replica: Replica,
     clock: Arc<dyn Clock>,
     holders: Holders,
+    traces: Traces,
     recent: Mutex<VecDeque<Entry>>,
     /// Held while the holders in memory and in the database change together.
     members: tokio::sync::Mutex<()>,
@@ -101,6 +104,7 @@ impl Publication {
             replica,
             clock,
             holders,
+            traces: Traces::default(),
             recent: Mutex::default(),
             members: tokio::sync::Mutex::default(),
             snapshot: tokio::sync::Mutex::default(),
@@ -112,10 +116,19 @@ impl Publication {
         Ok((Self { shared: Arc::clone(&shared), appender, barrier }, PublicationTask(shared)))
     }
 
-    /// Writes revocations.
+    /// Writes a revocation; see [`Appender::append`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn append(&self, event: Event, record: NewRecord) -> Result<Recorded, StoreError> {
+        self.shared.traces.expect(std::slice::from_ref(&event));
+        self.appender.append(event, record).await
+    }
+
+    /// Which of some entries belong to a trace, each with its revision.
     #[must_use]
-    pub fn appender(&self) -> &Appender {
-        &self.appender
+    pub fn traces_among(&self, entries: &[Entry]) -> Vec<(u64, TraceParent)> {
+        self.shared.traces.among(entries)
     }
 
     /// Who must confirm.
@@ -178,6 +191,7 @@ impl Publication {
     /// What the database says.
     pub async fn commit(&self, tx: Transaction) -> Result<Committed, StoreError> {
         let before = self.shared.replica.position();
+        self.shared.traces.expect(tx.recorded());
         let committed = tx.commit().await?;
         let known = before.is_some_and(|before| {
             before.epoch != committed.position.epoch || committed.first.is_some_and(|first| first <= before.revision)
@@ -379,6 +393,8 @@ impl Shared {
 
     /// The replica first: whom it wakes and who finds nothing in `recent` yet reads the database.
     fn apply(&self, entries: &[Entry]) -> bool {
+        // Before any feed can send them.
+        self.traces.read(entries);
         if let Err(error) = self.replica.apply(entries) {
             self.diverged.store(true, Ordering::Release);
             tracing::error!(error = %error, "the log does not follow what this process has applied; stop the issuer, run tessera db restored, and start it again");

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tessera_check::{AudienceRule, CannotTell, Refused, Verdict, Verified};
+use tessera_kit::calls;
 use tessera_types::{Audience, ErrorCode, Failure, Revision};
 
 use crate::context::Context;
@@ -74,7 +75,9 @@ pub async fn authorize(
     any_of: &'static [&'static str],
 ) -> Result<Arc<Verified>, AccessError> {
     let token = bearer.ok_or(AccessError::NoToken)?;
-    check_for(cx, token, &cx.policy.issuer_audience, any_of).await
+    let caller = check_for(cx, token, &cx.policy.issuer_audience, any_of).await?;
+    calls::client(caller.claims().client.as_str());
+    Ok(caller)
 }
 
 /// Checks that a Bearer token is a client's own, for this audience, with one of the scopes.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tessera_kit::calls;
 use tessera_ledger::event::Event;
 use tessera_store::{NewRecord, StoreError, Target};
 use tessera_types::error::chain;
@@ -57,13 +58,14 @@ pub async fn ended_at(cx: &Context, grant: GrantId) -> Result<Option<Revision>, 
 /// Where it is not ended: then the misuse must not be answered as if it were, for whoever is told to begin anew does not come again.
 pub async fn end_after_misuse(cx: &Context, grant: GrantId, record: NewRecord) -> Result<(), StoreError> {
     let owned = cx.clone();
-    let ending = tokio::spawn(async move {
+    let ending = async move {
         let revision = end(&owned, grant, record).await?;
         // Where it is not confirmed, that is logged.
         owned.publication.confirm(revision, owned.policy.confirm_within).await.unwrap_or_default();
         Ok(())
-    });
-    let ended = ending.await.unwrap_or_else(|failed| Err(StoreError::Internal(failed.into())));
+    };
+    let ended =
+        tokio::spawn(calls::carried(ending)).await.unwrap_or_else(|failed| Err(StoreError::Internal(failed.into())));
     ended.inspect_err(
         |error| tracing::error!(grant_id = %grant, error = %chain(error), "a misused grant is not revoked yet"),
     )

@@ -106,7 +106,7 @@ pub async fn revoke(cx: &Context, authority: Authority, token: &str) -> Result<R
         cx.publication.confirm(revision, cx.policy.confirm_within).await?;
         return Ok(revision);
     }
-    let recorded = cx.publication.appender().append(event, record).await?;
+    let recorded = cx.publication.append(event, record).await?;
     cx.publication.confirm(recorded.revision, cx.policy.confirm_within).await?;
     tracing::info!(revision = %recorded.revision, "token revoked");
     Ok(recorded.revision)

@@ -1,11 +1,14 @@
-//! One JSON object per line: `ts`, `level`, `msg`, `target`, then the fields of the spans around and of the event itself.
+//! What lines look like: JSON, one object per line with `ts`, `level`, `msg`, `target`, then the fields of the call that is being
+//! answered (`request_id`, `trace_id`, `rpc.method` and so on), of the spans around, and of the event itself; or text, with the same at
+//! its end.
 
 use std::fmt::{self, Write as _};
 
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
-use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
+use tracing_subscriber::fmt::format::{self, FormatEvent, FormatFields, Full, Writer};
+use tracing_subscriber::fmt::time::SystemTime;
 use tracing_subscriber::fmt::{FmtContext, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
@@ -29,8 +32,36 @@ where
             let spans: Vec<String> = scope.from_root().map(|span| described::<S, N>(&span)).collect();
             line.insert("spans".to_owned(), spans.into());
         }
+        crate::calls::current::fields(&mut |name, value| {
+            line.insert(name.to_owned(), value.into());
+        });
         line.extend(fields.0);
         writeln!(writer, "{}", Value::Object(line))
+    }
+}
+
+/// The format of [`super::Format::Text`].
+pub(super) struct Text(format::Format<Full, SystemTime>);
+
+impl Text {
+    pub(super) fn new(ansi: bool) -> Self {
+        Self(format::format().with_ansi(ansi))
+    }
+}
+
+impl<S, N> FormatEvent<S, N> for Text
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let mut line = String::new();
+        self.0.format_event(context, Writer::new(&mut line), event)?;
+        let mut call = String::new();
+        crate::calls::current::fields(&mut |name, value| {
+            let _ = write!(call, " {name}={value}");
+        });
+        writeln!(writer, "{}{call}", line.trim_end_matches('\n'))
     }
 }
 

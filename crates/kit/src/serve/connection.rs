@@ -17,6 +17,7 @@ use tower::Service;
 use super::call::{self, Protocol};
 use super::linger;
 use super::stop::Stop;
+use crate::calls::Calls;
 
 /// How often an idle HTTP/2 connection is probed, and how long its answer may take: what no router between forgets.
 const KEEPALIVE: Duration = Duration::from_secs(30);
@@ -46,6 +47,8 @@ pub(super) struct Terms<S> {
     pub(super) protocol: Protocol,
     pub(super) builder: Builder<TokioExecutor>,
     pub(super) stop: Stop,
+    /// What sees the calls, where anything does.
+    pub(super) calls: Option<Calls>,
 }
 
 /// The settings of every connection.
@@ -72,14 +75,19 @@ where
     S: Service<Request<Body>, Response = Response, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
 {
-    let Terms { service, protocol, builder, stop } = terms;
+    let Terms { service, protocol, builder, stop, calls } = terms;
     let service = service_fn(move |request: Request<Incoming>| {
         let mut service = service.clone();
+        let seen = calls.as_ref().map(|calls| calls.begin(protocol == Protocol::Grpc, peer.ip(), &request));
         async move {
             let timeout = call::timeout(protocol, request.headers());
             let (mut request, rest) = linger::listen(request);
             request.extensions_mut().insert(Peer(peer));
-            let response = call::run(protocol, timeout, async move { service.call(request).await }).await;
+            let answer = call::run(protocol, timeout, async move { service.call(request).await });
+            let response = match seen {
+                Some(seen) => seen.answered(answer).await,
+                None => answer.await,
+            };
             if let Some(rest) = rest {
                 rest.drain().await;
             }
@@ -132,7 +140,8 @@ mod tests {
             "done"
         };
         let service = Router::new().route("/", get(handler)).with_state(());
-        let terms = Terms { service, protocol: Protocol::Http, builder: builder(Protocol::Http), stop: stop.clone() };
+        let (protocol, stop) = (Protocol::Http, stop.clone());
+        let terms = Terms { service, protocol, builder: builder(protocol), stop, calls: None };
         let (mut near, far) = tokio::io::duplex(4096);
         let serving = tokio::spawn(serve(far, ([127, 0, 0, 1], 1).into(), AGE, terms));
         near.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.expect("sent");

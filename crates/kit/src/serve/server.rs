@@ -20,6 +20,7 @@ use super::call::Protocol;
 use super::connection::{self, Terms};
 use super::listener::{BindError, Listener};
 use super::stop::Stop;
+use crate::calls::{Calls, note_routes};
 
 /// How long a connection lives, give or take a tenth, so that balancers spread load anew.
 const MAX_AGE: Duration = Duration::from_mins(5);
@@ -40,6 +41,7 @@ pub struct Options {
 pub struct Server {
     listeners: Vec<Listener>,
     protocol: Protocol,
+    calls: Option<Calls>,
 }
 
 /// A running server.
@@ -71,7 +73,7 @@ impl Server {
     /// [`BindError`].
     pub fn grpc(addr: SocketAddr, workers: usize) -> Result<Self, BindError> {
         let listeners = Listener::bind_many(addr, "grpc", workers)?;
-        Ok(Self { listeners, protocol: Protocol::Grpc })
+        Ok(Self { listeners, protocol: Protocol::Grpc, calls: None })
     }
 
     /// Binds an HTTP/1 and HTTP/2 server; `purpose` is its name in `[listen]`.
@@ -79,7 +81,13 @@ impl Server {
     /// # Errors
     /// [`BindError`].
     pub fn http(addr: SocketAddr, purpose: &'static str) -> Result<Self, BindError> {
-        Ok(Self { listeners: vec![Listener::bind(addr, purpose)?], protocol: Protocol::Http })
+        Ok(Self { listeners: vec![Listener::bind(addr, purpose)?], protocol: Protocol::Http, calls: None })
+    }
+
+    /// Has every call seen: measured, traced, and named in the log.
+    #[must_use]
+    pub fn seen_by(self, calls: &Calls) -> Self {
+        Self { calls: Some(calls.clone()), ..self }
     }
 
     /// Where it listens.
@@ -104,7 +112,7 @@ impl Server {
     /// # Errors
     /// Where an event loop cannot be started.
     pub fn serve_http(self, router: Router, options: &Options) -> io::Result<Serving> {
-        self.serve(router.with_state(()), options)
+        self.serve(note_routes(router).with_state(()), options)
     }
 
     /// Accepts, and serves any service; its answers never fail.
@@ -119,7 +127,7 @@ impl Server {
         let addr = self.addr();
         let (alive, running) = mpsc::channel(1);
         let builder = connection::builder(self.protocol);
-        let terms = Terms { service, protocol: self.protocol, builder, stop: options.stop.clone() };
+        let terms = Terms { service, protocol: self.protocol, builder, stop: options.stop.clone(), calls: self.calls };
         let several = self.listeners.len() > 1;
         for (index, listener) in self.listeners.into_iter().enumerate() {
             let (terms, alive, random) = (terms.clone(), alive.clone(), Arc::clone(&options.random));

@@ -63,6 +63,7 @@ pub fn response_to_wire(response: &Response) -> v1::WatchResponse {
         Response::Delta(delta) => Message::Delta(v1::Delta {
             events: delta.entries.iter().map(entry_to_wire).collect(),
             age: Some(duration_to_wire(delta.age)),
+            traces: Vec::new(),
         }),
         Response::Heartbeat { revision } => Message::Heartbeat(v1::Heartbeat { revision: *revision }),
         Response::Head { nonce, revision } => Message::Head(v1::Head { nonce: *nonce, revision: *revision }),

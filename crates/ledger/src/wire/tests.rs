@@ -186,7 +186,7 @@ fn a_hello_out_of_bounds_is_an_error() {
 
 #[test]
 fn an_empty_delta_is_an_error() {
-    let delta = v1::Delta { events: vec![], age: Some(prost_types::Duration::default()) };
+    let delta = v1::Delta { age: Some(prost_types::Duration::default()), ..v1::Delta::default() };
     let message = v1::WatchResponse { message: Some(v1::watch_response::Message::Delta(delta)) };
     assert_eq!(response_from_wire(message), Err(WireError::Invalid("delta.events")));
 }

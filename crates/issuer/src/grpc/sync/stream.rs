@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tessera_api::sync::v1::{WatchRequest, WatchResponse};
+use tessera_api::sync::v1::{EventTrace, WatchRequest, WatchResponse, watch_response};
 use tessera_check::{AudienceRule, Verified};
 use tessera_kit::serve::Stop;
 use tessera_ledger::feed::{Feed, FeedError, Output, Terms};
@@ -261,9 +261,20 @@ impl Driver {
         }
     }
 
+    /// The message, with the traces of those whose changes it carries.
+    fn traced(&self, response: &Response) -> WatchResponse {
+        let mut message = wire::response_to_wire(response);
+        if let (Response::Delta(delta), Some(watch_response::Message::Delta(sent))) = (response, &mut message.message) {
+            let traces = self.cx.publication.traces_among(&delta.entries).into_iter();
+            let told = traces.map(|(revision, parent)| EventTrace { revision, traceparent: parent.to_string() });
+            sent.traces = told.collect();
+        }
+        message
+    }
+
     async fn send(&self, response: &Response) -> Result<(), StreamError> {
-        let message = Ok(wire::response_to_wire(response));
-        match tokio::time::timeout(SEND_WITHIN, self.sender.send(message)).await {
+        let message = self.traced(response);
+        match tokio::time::timeout(SEND_WITHIN, self.sender.send(Ok(message))).await {
             // Where the introspector hung up, the incoming side says so in a moment.
             Ok(_) => Ok(()),
             Err(_) => Err(StreamError::Slow),
