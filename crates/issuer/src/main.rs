@@ -42,7 +42,7 @@ async fn main() -> ExitCode {
     };
     match run(config, arguments.config, &logs).await {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error @ StartError::Config(_)) => fail(&error, tessera_kit::config::EXIT_CODE),
+        Err(error @ (StartError::Config(_) | StartError::Tls(_))) => fail(&error, tessera_kit::config::EXIT_CODE),
         Err(error) => fail(&error, 1),
     }
 }

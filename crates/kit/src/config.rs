@@ -11,6 +11,7 @@ pub mod reload;
 mod schema;
 mod sections;
 mod source;
+mod tls;
 mod tree;
 
 pub use dump::{Setting, changed, dump, settings};
@@ -19,6 +20,7 @@ pub use error::{ConfigError, ConfigErrors};
 pub use schema::{example, schema};
 pub use sections::{Listen, Log};
 pub use source::Sources;
+pub use tls::{ClientAuth, Listeners, MappedIdentity, Tls};
 
 use serde::de::DeserializeOwned;
 

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use tessera_keys::KeyFiles;
-use tessera_kit::config::{ConfigError, ConfigErrors};
+use tessera_kit::config::{ConfigError, ConfigErrors, MappedIdentity};
+use tessera_kit::tls::Identities;
+use tessera_types::scope::reserved;
 use tessera_types::{Algorithm, Audience};
 
 use super::{Config, KeySource, Keys};
@@ -36,6 +38,8 @@ pub struct Checked {
     pub database_url: String,
     /// See [`Secrets::kek_file`](super::Secrets::kek_file).
     pub kek_file: PathBuf,
+    /// What the holders of certificates may do: scopes, by name.
+    pub identities: Identities<Vec<&'static str>>,
     /// Whether the key-encryption key may be made where it is missing: only at its default place.
     pub make_kek: bool,
 }
@@ -67,6 +71,9 @@ impl Config {
         );
         let networks: Option<Vec<IpNet>> = self.proxy.trusted_cidrs.iter().map(|text| network(text)).collect();
         wrong.unless(networks.is_some(), "proxy.trusted_cidrs", "networks such as 10.0.0.0/8, or addresses");
+        wrong.0.extend(self.tls.mistakes(&self.listen.listeners()));
+        let (identities, mistakes) = self.tls.identities(certified_scopes);
+        wrong.0.extend(mistakes);
         let nowhere = |path: &PathBuf| path.as_os_str().is_empty();
         let missing =
             self.keys.source == KeySource::Files && (nowhere(&self.keys.private_key) || nowhere(&self.keys.public_key));
@@ -89,6 +96,7 @@ impl Config {
                     default_audience: default,
                     mail,
                     trusted_proxies: networks,
+                    identities,
                     key_files: self.key_files(),
                     signing_alg,
                     database_url: self.database_url(),
@@ -192,6 +200,18 @@ impl Mistakes {
             }
         }
     }
+}
+
+/// What a certificate may stand for: what clients' own tokens do, and people's never (security.md, item 44).
+const CERTIFIABLE: [&str; 3] = [reserved::ADMIN, reserved::ADMIN_READ, reserved::SYNC];
+
+fn certified_scopes(entry: &MappedIdentity) -> Result<Vec<&'static str>, &'static str> {
+    if entry.client_id.is_some() {
+        return Err("client_id is the introspectors': here an identity has scopes");
+    }
+    let known = |scope: &String| CERTIFIABLE.into_iter().find(|known| known == scope);
+    let scopes: Option<Vec<_>> = entry.scopes.iter().map(known).collect();
+    scopes.filter(|scopes| !scopes.is_empty()).ok_or("needs scopes: tessera.admin, tessera.admin.read or tessera.sync")
 }
 
 /// A network, or an address alone.

@@ -1,18 +1,17 @@
 //! Who calls: from metadata to what operations ask for.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use tessera_api::status::status;
-use tessera_check::Verified;
 use tessera_kit::http::{Authorization, AuthorizationError};
 use tessera_kit::serve::Peer;
+use tessera_kit::tls::Secured;
 use tessera_types::{ErrorCode, Failure, PresentedSecret};
 use tonic::{Request, Status};
 
 use crate::client_auth::{AuthMethod, PresentedClient};
 use crate::context::Context;
-use crate::operations::access;
+use crate::operations::access::{self, Caller};
 
 /// What is wrong with the way a client presents itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -74,19 +73,31 @@ pub(super) fn presented<T>(request: &Request<T>, id: &str, secret: &str) -> Resu
     }
 }
 
-/// Lets a call pass that presents a Bearer token for the issuer with one of the scopes.
+/// Lets a call pass that presents a Bearer token for the issuer with one of the scopes, or no token but a certificate with one.
 pub(super) async fn allow<T>(
     cx: &Context,
     request: &Request<T>,
     any_of: &'static [&'static str],
-) -> Result<Arc<Verified>, Status> {
+) -> Result<Caller, Status> {
     let token = match authorization(request)? {
         Some(Authorization::Bearer(token)) => Some(token),
-        Some(Authorization::Basic(_)) | None => None,
+        Some(Authorization::Basic(_)) => None,
+        None => match Secured::certificate(request.extensions()) {
+            Some(certificate) => return access::certified(cx, certificate, any_of).map_err(|error| refused(&error)),
+            None => None,
+        },
     };
-    access::authorize(cx, token.as_ref().map(tessera_kit::http::BearerToken::expose), any_of)
-        .await
-        .map_err(|error| refused(&error))
+    let token = token.as_ref().map(tessera_kit::http::BearerToken::expose);
+    access::authorize(cx, token, any_of).await.map(Caller::Token).map_err(|error| refused(&error))
+}
+
+/// Whether a call presents what administrators do, rather than what clients do: a Bearer token, or nothing but a certificate that is
+/// somebody's here.
+pub(super) fn is_of_an_administrator<T>(cx: &Context, request: &Request<T>) -> Result<bool, Status> {
+    Ok(match authorization(request)? {
+        Some(authorization) => matches!(authorization, Authorization::Bearer(_)),
+        None => Secured::certificate(request.extensions()).is_some_and(|certificate| access::knows(cx, certificate)),
+    })
 }
 
 /// What metadata says; metadata values are bytes that need not be text.

@@ -17,6 +17,7 @@ use tower::Service;
 use super::call::{self, Protocol};
 use super::linger;
 use super::stop::Stop;
+use crate::tls::{Acceptor, Secured};
 
 /// How often an idle HTTP/2 connection is probed, and how long its answer may take: what no router between forgets.
 const KEEPALIVE: Duration = Duration::from_secs(30);
@@ -46,6 +47,10 @@ pub(super) struct Terms<S> {
     pub(super) protocol: Protocol,
     pub(super) builder: Builder<TokioExecutor>,
     pub(super) stop: Stop,
+    /// What makes its handshake, where it is to be encrypted.
+    pub(super) tls: Option<Acceptor>,
+    /// What the handshake told, once it is.
+    pub(super) secured: Option<Secured>,
 }
 
 /// The settings of every connection.
@@ -72,13 +77,16 @@ where
     S: Service<Request<Body>, Response = Response, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
 {
-    let Terms { service, protocol, builder, stop } = terms;
+    let Terms { service, protocol, builder, stop, secured, .. } = terms;
     let service = service_fn(move |request: Request<Incoming>| {
-        let mut service = service.clone();
+        let (mut service, secured) = (service.clone(), secured.clone());
         async move {
             let timeout = call::timeout(protocol, request.headers());
             let (mut request, rest) = linger::listen(request);
             request.extensions_mut().insert(Peer(peer));
+            if let Some(secured) = secured {
+                request.extensions_mut().insert(secured);
+            }
             let response = call::run(protocol, timeout, async move { service.call(request).await }).await;
             if let Some(rest) = rest {
                 rest.drain().await;
@@ -132,7 +140,8 @@ mod tests {
             "done"
         };
         let service = Router::new().route("/", get(handler)).with_state(());
-        let terms = Terms { service, protocol: Protocol::Http, builder: builder(Protocol::Http), stop: stop.clone() };
+        let (builder, stop) = (builder(Protocol::Http), stop.clone());
+        let terms = Terms { service, protocol: Protocol::Http, builder, stop, tls: None, secured: None };
         let (mut near, far) = tokio::io::duplex(4096);
         let serving = tokio::spawn(serve(far, ([127, 0, 0, 1], 1).into(), AGE, terms));
         near.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.expect("sent");
