@@ -30,7 +30,7 @@ pub struct Sync {
     pub ca_file: Option<PathBuf>,
     /// The introspector's own certificate, for an issuer that asks, in PEM.
     pub client_cert_file: Option<PathBuf>,
-    /// Its key, in PEM, mode 0600.
+    /// The key of `client_cert_file`, in PEM, mode 0600.
     pub client_key_file: Option<PathBuf>,
     /// How long it goes on answering when it hears nothing of the issuer: 1 s to 60 s.
     #[serde(default = "max_staleness", with = "duration")]

@@ -17,13 +17,13 @@ pub struct Tls {
     /// The service's own certificate and those between it and the authority, in PEM, its own first. With it and `key_file`, HTTP and gRPC
     /// speak TLS.
     pub cert_file: Option<PathBuf>,
-    /// Its key, in PEM, mode 0600.
+    /// The key of `cert_file`, in PEM, mode 0600.
     pub key_file: Option<PathBuf>,
     /// The authorities that clients' certificates must come from.
     pub client_ca_file: Option<PathBuf>,
     /// Whether clients are asked for a certificate; by default `optional` where `client_ca_file` is set, and `off` otherwise.
     pub client_auth: Option<ClientAuth>,
-    /// The same for HTTP alone, where browsers and public clients have none; by default as `client_auth`.
+    /// Whether clients of HTTP are, since browsers and public clients have none; by default as `client_auth`.
     pub http_client_auth: Option<ClientAuth>,
     /// Whether the ops listener speaks TLS too; it never asks for a client's certificate.
     pub ops: bool,
