@@ -81,6 +81,7 @@ impl Tls {
     }
 
     /// The listeners that others can reach in plain text.
+    #[must_use]
     pub fn open_in_plain_text(&self, listeners: &Listeners) -> Vec<&'static str> {
         let plain = |name: &str| !self.is_on() || name == "ops" && !self.ops;
         let reachable = |address: &SocketAddr| !address.ip().to_canonical().is_loopback();

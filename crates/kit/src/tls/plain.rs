@@ -16,7 +16,7 @@ const MOST_READS: usize = 16;
 
 const WORDS: &[u8] = b"this port speaks TLS";
 
-/// For HTTP/2: SETTINGS, then GOAWAY with INADEQUATE_SECURITY and words that clients show (RFC 9113 sections 6.5, 6.8 and 7).
+/// For HTTP/2: SETTINGS, then GOAWAY with `INADEQUATE_SECURITY` and words that clients show (RFC 9113 sections 6.5, 6.8 and 7).
 fn over_http2() -> Vec<u8> {
     let length = u8::try_from(8 + WORDS.len()).unwrap_or(8);
     let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];

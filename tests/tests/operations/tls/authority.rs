@@ -43,19 +43,19 @@ impl Authority {
     pub(super) fn server(&self) -> Result<Pem> {
         let mut params = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()])?;
         params.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth);
-        self.sign(params)
+        self.sign(&params)
     }
 
     /// For a client of this name, such as `uri:urn:test:orders`.
     pub(super) fn client(&self, name: &str) -> Result<Pem> {
-        self.sign(Self::of_client(name)?)
+        self.sign(&Self::of_client(name)?)
     }
 
     /// One that has ended.
     pub(super) fn expired_client(&self, name: &str) -> Result<Pem> {
         let mut params = Self::of_client(name)?;
         (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 1, 1));
-        self.sign(params)
+        self.sign(&params)
     }
 
     fn of_client(name: &str) -> Result<CertificateParams> {
@@ -71,7 +71,7 @@ impl Authority {
         Ok(params)
     }
 
-    fn sign(&self, params: CertificateParams) -> Result<Pem> {
+    fn sign(&self, params: &CertificateParams) -> Result<Pem> {
         let key = KeyPair::generate()?;
         let certificate = params.signed_by(&key, &self.0)?;
         Ok(Pem { certificate: certificate.pem(), key: key.serialize_pem(), der: certificate.der().to_vec() })

@@ -8,7 +8,7 @@ use tessera_api::oauth::v1::token_service_client::TokenServiceClient;
 use tessera_api::sync::v1::sync_service_client::SyncServiceClient;
 use tessera_api::sync::v1::{AuthenticateClientRequest, WatchRequest};
 use tessera_testkit::pair::Backend;
-use tessera_tests::{Client, as_bearer, as_client, reason};
+use tessera_tests::{Client, as_bearer, as_client, eventually, reason};
 use tonic::{Code, Request, Status};
 
 use super::setting::{ADMINISTRATOR, AUDITOR, INTROSPECTOR, ORDERS, STRANGER, Setting, introspect};
@@ -31,7 +31,10 @@ async fn a_certificate_of_a_disabled_client_is_refused_in_the_next_call() -> Res
     let refused = introspect(channel.clone(), &token).await.expect_err("disabled");
     assert_eq!(told(&refused), (Code::Unauthenticated, "CLIENT_AUTHENTICATION_FAILED".to_owned()));
     setting.tessera_json(&["client", "enable", "resource"])?;
-    assert!(introspect(channel.clone(), &token).await?.active);
+    eventually("the introspector knows that it is enabled", async || {
+        Ok(introspect(channel.clone(), &token).await.is_ok_and(|answer| answer.active).then_some(()))
+    })
+    .await?;
     setting.tessera_json(&["client", "delete", "resource", "--yes"])?;
     let refused = introspect(channel, &token).await.expect_err("gone");
     assert_eq!(told(&refused), (Code::Unauthenticated, "CLIENT_AUTHENTICATION_FAILED".to_owned()));
@@ -55,7 +58,7 @@ async fn a_certificate_that_is_nobodys_asks_nothing_and_changes_nothing() -> Res
 #[tokio::test]
 async fn a_certificate_is_good_for_the_scopes_it_was_given_alone() -> Result<()> {
     let setting = setting().await?;
-    let delete = || DeleteClientRequest { client_id: "service".to_owned(), ..DeleteClientRequest::default() };
+    let delete = || DeleteClientRequest { client_id: "service".to_owned() };
     let scope = (Code::PermissionDenied, "SCOPE_MISSING".to_owned());
 
     let channel = setting.as_holder(setting.ports.issuer_grpc, AUDITOR).await?;

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Output;
 use std::sync::Arc;
 
@@ -21,13 +21,13 @@ use tessera_api::oauth::v1::{ClientCredentialsGrant, IssueTokenRequest};
 use tessera_testkit::pair::{Backend, Ports};
 use tessera_testkit::postgres::Cluster;
 use tessera_testkit::process::{Service, binary, clean_command};
-use tessera_tests::{Client, as_client, revoke_on};
+use tessera_tests::{Client, as_client, eventually, revoke_on};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use tonic::Status;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Identity};
+use tonic::{Code, Status};
 
 use super::authority::{Authority, Files, Pem};
 
@@ -86,6 +86,14 @@ impl Setting {
         setting.issuer.ready().await?;
         setting.introspector.ready().await?;
         setting.make_clients()?;
+        // Nobody waits for introspectors with what is new: only with what is taken away.
+        let channel = setting.as_holder(ports.introspector_grpc, ORDERS).await?;
+        eventually("the introspector knows the new client", async || match introspect(channel.clone(), "x").await {
+            Ok(_) => Ok(Some(())),
+            Err(status) if status.code() == Code::Unauthenticated => Ok(None),
+            Err(status) => Err(status.into()),
+        })
+        .await?;
         Ok(Some(setting))
     }
 
@@ -224,9 +232,9 @@ async fn spawn(program: &str, folder: &Path, file: &str, ops: SocketAddr) -> Res
 }
 
 fn tls(folder: &Path) -> String {
-    let file = |name: &str| -> PathBuf { folder.join(name) };
+    let file = |name: &str| folder.join(name).display().to_string();
     format!(
-        "[tls]\ncert_file = {:?}\nkey_file = {:?}\nclient_ca_file = {:?}\nclient_auth = \"required\"\nhttp_client_auth = \"optional\"\n",
+        "[tls]\ncert_file = \"{}\"\nkey_file = \"{}\"\nclient_ca_file = \"{}\"\nclient_auth = \"required\"\nhttp_client_auth = \"optional\"\n",
         file("live/tls.crt"),
         file("live/tls.key"),
         file("clients.crt"),
@@ -243,7 +251,7 @@ fn issuer(folder: &Path, ports: &Ports, database: &str) -> String {
         ports.issuer_http, ports.issuer_grpc, ports.issuer_ops
     );
     [
-        format!("issuer_url = \"https://{}\"\ndata_dir = {:?}\n", ports.issuer_http, folder.join("data")),
+        format!("issuer_url = \"https://{}\"\ndata_dir = \"{}\"\n", ports.issuer_http, folder.join("data").display()),
         listen,
         database.to_owned(),
         "[dialects]\nprestashop = true\n".to_owned(),
@@ -262,11 +270,11 @@ fn introspector(folder: &Path, ports: &Ports) -> String {
     );
     let own = Files { certificate: folder.join("introspector.crt"), key: folder.join("introspector.key") };
     let sync = format!(
-        "[sync]\nissuer_grpc = \"https://{}\"\nca_file = {:?}\nclient_cert_file = {:?}\nclient_key_file = {:?}\n",
+        "[sync]\nissuer_grpc = \"https://{}\"\nca_file = \"{}\"\nclient_cert_file = \"{}\"\nclient_key_file = \"{}\"\n",
         ports.issuer_grpc,
-        folder.join("servers.crt"),
-        own.certificate,
-        own.key,
+        folder.join("servers.crt").display(),
+        own.certificate.display(),
+        own.key.display(),
     );
     let head = format!("issuer_url = \"https://{}\"\n", ports.issuer_http);
     [head, listen, sync, tls(folder), identity(ORDERS, "client_id = \"resource\"")].concat()

@@ -50,8 +50,8 @@ fn files_that_cannot_be_used_are_told_by_name() -> Result<()> {
     let files = authority.server()?.write(at, "tls")?;
     let tls = format!("[tls]\ncert_file = {:?}\nkey_file = {:?}\n", files.certificate, files.key);
     let issuer = format!(
-        "data_dir = {:?}\n[listen]\nhttp = \"127.0.0.1:0\"\ngrpc = \"127.0.0.1:0\"\nops = \"127.0.0.1:0\"\n{tls}",
-        at
+        "data_dir = \"{}\"\n[listen]\nhttp = \"127.0.0.1:0\"\ngrpc = \"127.0.0.1:0\"\nops = \"127.0.0.1:0\"\n{tls}",
+        at.display()
     );
     let introspector = format!(
         "issuer_url = \"http://127.0.0.1\"\n[listen]\nhttp = \"127.0.0.1:0\"\ngrpc = \"127.0.0.1:0\"\nops = \"127.0.0.1:0\"\n\

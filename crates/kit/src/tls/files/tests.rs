@@ -15,7 +15,7 @@ struct Written {
 }
 
 impl Written {
-    fn of(params: CertificateParams) -> Self {
+    fn of(params: &CertificateParams) -> Self {
         let key = KeyPair::generate().expect("a key");
         let certificate = params.self_signed(&key).expect("a certificate");
         Self::texts(&certificate.pem(), &key.serialize_pem())
@@ -53,14 +53,14 @@ fn params() -> CertificateParams {
 
 #[test]
 fn a_certificate_with_its_key_is_read() {
-    let own = Written::of(params()).own(NOW).expect("good");
+    let own = Written::of(&params()).own(NOW).expect("good");
     assert_eq!(own.key.cert.len(), 1);
     assert_eq!(own.not_after, Timestamp(date_time_ymd(4096, 1, 1).unix_timestamp()));
 }
 
 #[test]
 fn what_cannot_be_used_is_told_with_its_file_and_what_to_do() {
-    let good = Written::of(params());
+    let good = Written::of(&params());
     let [certificate, key] = [&good.certificate, &good.key].map(|path| std::fs::read_to_string(path).expect("read"));
     let other = KeyPair::generate().expect("a key").serialize_pem();
     for (certificate, key, expected) in [
@@ -85,7 +85,7 @@ fn a_certificate_that_is_not_good_now_is_told_with_the_date() {
     let mut params = params();
     (params.not_before, params.not_after) = (date_time_ymd(2026, 1, 1), date_time_ymd(2026, 12, 31));
     let (begins, ends) = (params.not_before.unix_timestamp(), params.not_after.unix_timestamp());
-    let written = Written::of(params);
+    let written = Written::of(&params);
     for good in [begins, ends] {
         assert!(written.own(Timestamp(good)).is_ok(), "{good}");
     }
@@ -113,7 +113,7 @@ fn a_key_is_its_owners_and_where_that_is_root_perhaps_a_groups() {
 
 #[test]
 fn a_stamp_tells_contents_apart_and_nothing_else() {
-    let written = Written::of(params());
+    let written = Written::of(&params());
     let stamp = written.read().expect("read").stamp();
     let text = std::fs::read_to_string(&written.certificate).expect("read");
     std::fs::write(&written.certificate, &text).expect("written");
