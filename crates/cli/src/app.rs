@@ -72,10 +72,20 @@ impl<'a> App<'a> {
     /// # Errors
     /// As [`Settings::credential`] and [`Administrator::sign_in`].
     pub async fn administrator(&self, access: Access) -> Result<Administrator, Problem> {
-        let settings = self.settings()?;
-        let credential = settings.credential(&Given::default(), &settings.issuer, Fixture::Admin)?;
-        let channel = self.issuer(&settings).await?;
-        Administrator::sign_in(channel, &credential, access, self.timeout()).await
+        self.administrator_with(&self.settings()?, access).await
+    }
+
+    /// As [`administrator`](Self::administrator), where the settings are there.
+    ///
+    /// # Errors
+    /// As [`Settings::credential`] and [`Administrator::sign_in`].
+    pub async fn administrator_with(&self, settings: &Settings, access: Access) -> Result<Administrator, Problem> {
+        let nobody = Given::default();
+        if settings.is_by_certificate(&nobody, &settings.issuer) {
+            return Ok(Administrator::by_certificate(self.issuer(settings).await?, self.timeout()));
+        }
+        let credential = settings.credential(&nobody, &settings.issuer, Fixture::Admin)?;
+        Administrator::sign_in(self.issuer(settings).await?, &credential, access, self.timeout()).await
     }
 
     /// Writes the answer.

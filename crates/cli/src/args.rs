@@ -1,5 +1,6 @@
 //! The command line's grammar: the flags every command has, and the nouns.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
@@ -28,8 +29,8 @@ Examples:
     --scope orders:read
 
 Environment: TESSERA_CONTEXT, TESSERA_ENDPOINT, TESSERA_INTROSPECTOR_ENDPOINT, TESSERA_CLIENT_ID,
-TESSERA_CLIENT_SECRET or TESSERA_CLIENT_SECRET_FILE, NO_COLOR. A flag goes before the environment, that before the
-context, that before the default.
+TESSERA_CLIENT_SECRET or TESSERA_CLIENT_SECRET_FILE, TESSERA_CA_FILE, TESSERA_CERT_FILE and TESSERA_KEY_FILE, NO_COLOR.
+A flag goes before the environment, that before the context, that before the default.
 
 Exit codes: 0 done, 1 internal, 2 usage, 3 not allowed, 4 not found, 5 conflict, 6 unavailable, 10 the answer is no."
 )]
@@ -72,6 +73,18 @@ pub struct Global {
         help = "The introspector's gRPC endpoint [default: http://127.0.0.1:6501]"
     )]
     pub introspector: Option<String>,
+
+    /// A PEM file with the authority that signs the servers' certificates [default: the system's].
+    #[arg(long, global = true, value_name = "PATH")]
+    pub ca_file: Option<PathBuf>,
+
+    /// A PEM file with a certificate of your own, for servers that ask for one; with --key-file.
+    #[arg(long, global = true, value_name = "PATH")]
+    pub cert_file: Option<PathBuf>,
+
+    /// A PEM file with the key of --cert-file.
+    #[arg(long, global = true, value_name = "PATH")]
+    pub key_file: Option<PathBuf>,
 
     /// How long a call may take.
     #[arg(long, global = true, value_parser = seconds::parse, default_value = "30s", value_name = "SPAN")]

@@ -1,5 +1,6 @@
 //! Connections to the two servers, and the administrator's token.
 
+use std::path::Path;
 use std::time::Duration;
 
 use tessera_api::oauth::v1::issue_token_request::Grant;
@@ -7,7 +8,7 @@ use tessera_api::oauth::v1::token_service_client::TokenServiceClient;
 use tessera_api::oauth::v1::{ClientCredentialsGrant, IssueTokenRequest, IssueTokenResponse};
 use tessera_types::scope::reserved;
 use tonic::metadata::{Ascii, MetadataValue};
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint as Transport};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint as Transport, Identity};
 use tonic::{Code, Request};
 use zeroize::Zeroizing;
 
@@ -46,18 +47,24 @@ pub async fn connect(endpoint: &Endpoint, settings: &Settings) -> Result<Channel
 }
 
 fn tls(settings: &Settings) -> Result<ClientTlsConfig, Problem> {
-    let Some(path) = &settings.ca_file else {
-        return Ok(ClientTlsConfig::new().with_native_roots());
+    let read = |reason, path: &Path| {
+        let read = std::fs::read(path).map(Zeroizing::new);
+        read.map_err(|error| Problem::usage(reason, format!("cannot read {}: {error}", path.display())))
     };
-    let pem = std::fs::read(path)
-        .map_err(|error| Problem::usage("CA_FILE", format!("cannot read {}: {error}", path.display())))?;
-    Ok(ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)))
+    let tls = match &settings.ca_file {
+        Some(path) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read("CA_FILE", path)?)),
+        None => ClientTlsConfig::new().with_native_roots(),
+    };
+    let Some((certificate, key)) = &settings.own_certificate else { return Ok(tls) };
+    Ok(tls.identity(Identity::from_pem(read("CERT_FILE", certificate)?, read("KEY_FILE", key)?)))
 }
 
-/// A request that ends after the timeout, here and at the server.
-pub fn request<T>(message: T, authorization: MetadataValue<Ascii>, timeout: Duration) -> Request<T> {
+/// A request that ends after the timeout, here and at the server. Without an authorization it is the certificate's.
+pub fn request<T>(message: T, authorization: impl Into<Option<MetadataValue<Ascii>>>, timeout: Duration) -> Request<T> {
     let mut request = Request::new(message);
-    request.metadata_mut().insert("authorization", authorization);
+    if let Some(authorization) = authorization.into() {
+        request.metadata_mut().insert("authorization", authorization);
+    }
     request.set_timeout(timeout);
     request
 }
@@ -115,10 +122,10 @@ pub enum Access {
     Write,
 }
 
-/// A connection to the issuer with an administrator's token.
+/// A connection to the issuer with an administrator's token, or one whose certificate says enough.
 pub struct Administrator {
     channel: Channel,
-    bearer: MetadataValue<Ascii>,
+    bearer: Option<MetadataValue<Ascii>>,
     timeout: Duration,
 }
 
@@ -145,7 +152,13 @@ impl Administrator {
         };
         let token = Zeroizing::new(response.access_token);
         let bearer = sensitive(&Zeroizing::new(format!("Bearer {}", *token)))?;
-        Ok(Self { channel, bearer, timeout })
+        Ok(Self { channel, bearer: Some(bearer), timeout })
+    }
+
+    /// Takes a connection over which a certificate was presented.
+    #[must_use]
+    pub const fn by_certificate(channel: Channel, timeout: Duration) -> Self {
+        Self { channel, bearer: None, timeout }
     }
 
     /// The connection.

@@ -47,6 +47,12 @@ pub struct Context {
     /// A PEM file with the authority that signs the servers' certificates, instead of the system's authorities.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
+    /// A PEM file with a certificate of one's own, for servers that ask.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cert_file: Option<PathBuf>,
+    /// A PEM file with its key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_file: Option<PathBuf>,
     /// Whether these endpoints may be spoken to in plain text off this machine.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub insecure: bool,

@@ -10,7 +10,7 @@ use tessera_issuer::config::{Applications, Dialects, Tokens};
 use tessera_issuer::operations::setup::Setup;
 use tessera_issuer::operations::setup::administrator::INTROSPECTOR;
 use tessera_issuer::{StartError, StartOptions};
-use tessera_kit::config::{Listen, Log, Telemetry};
+use tessera_kit::config::{Listen, Log, Telemetry, Tls};
 use tessera_kit::random::SystemRandom;
 use tessera_types::{Clock, Randomness};
 
@@ -149,12 +149,16 @@ async fn introspector(
         listen: if free_ports { Listen::free_ports() } else { Listen::default() },
         sync: Sync {
             issuer_grpc: format!("http://{}", issuer.grpc_addr()),
-            client_id: INTROSPECTOR.to_owned(),
+            client_id: Some(INTROSPECTOR.to_owned()),
             client_secret_file: None,
             client_secret: Some(secret.expose().to_owned()),
+            ca_file: None,
+            client_cert_file: None,
+            client_key_file: None,
             max_staleness: Duration::from_secs(5),
             name: "tessera-dev".to_owned(),
         },
+        tls: Tls::default(),
         introspection: Introspection::default(),
         log: Log::default(),
         telemetry: Telemetry::default(),

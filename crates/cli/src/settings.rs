@@ -88,6 +88,8 @@ pub struct Settings {
     pub names_servers: bool,
     /// The authority that signs the servers' certificates, instead of the system's.
     pub ca_file: Option<PathBuf>,
+    /// A certificate of one's own and its key, for servers that ask.
+    pub own_certificate: Option<(PathBuf, PathBuf)>,
     /// How long a call may take.
     pub timeout: Duration,
     from_environment: Given,
@@ -130,6 +132,13 @@ impl Settings {
             let insecure = above.is_none() && own.is_some() && context.insecure;
             Endpoint::parse(above.or(own.as_deref()).unwrap_or(default))?.permit(insecure)
         };
+        let file = |flag: &Option<PathBuf>, variable: &str, own: Option<PathBuf>| {
+            flag.clone().or_else(|| environment.var(variable).map(PathBuf::from)).or(own)
+        };
+        let own_certificate = both(
+            file(&global.cert_file, "TESSERA_CERT_FILE", context.cert_file.clone()),
+            file(&global.key_file, "TESSERA_KEY_FILE", context.key_file.clone()),
+        )?;
         Ok(Self {
             issuer: pick(&global.endpoint, "TESSERA_ENDPOINT", &context.endpoint, DEFAULT_ENDPOINT)?,
             introspector: pick(
@@ -142,9 +151,19 @@ impl Settings {
             from_context: Given { client_id: context.client_id()?, secret: context.secret()? },
             context_name,
             names_servers,
-            ca_file: context.ca_file,
+            ca_file: file(&global.ca_file, "TESSERA_CA_FILE", context.ca_file.clone()),
+            own_certificate,
             timeout: global.timeout,
         })
+    }
+
+    /// Whether one is known to a server by a certificate alone: there is one, the server can ask for it, and nothing names a client or a
+    /// secret.
+    #[must_use]
+    pub fn is_by_certificate(&self, flags: &Given, towards: &Endpoint) -> bool {
+        let layers = [flags, &self.from_environment, &self.from_context];
+        let unnamed = layers.iter().all(|given| given.client_id.is_none() && given.secret.is_none());
+        self.own_certificate.is_some() && towards.is_encrypted() && unnamed
     }
 
     /// The client to be towards a server: the flags', else the environment's, else the context's, else a fixture of `dev`, and
@@ -180,6 +199,19 @@ impl Settings {
         let goes_with = |given: &&&Given| given.client_id.as_ref().is_none_or(|id| *id == client_id);
         let secret = layers.iter().filter(goes_with).find_map(|given| given.secret.clone());
         Ok(Caller { client_id, secret })
+    }
+}
+
+/// A certificate and its key.
+///
+/// # Errors
+/// Usage, where one is there without the other.
+pub(crate) fn both(certificate: Option<PathBuf>, key: Option<PathBuf>) -> Result<Option<(PathBuf, PathBuf)>, Problem> {
+    match (certificate, key) {
+        (Some(certificate), Some(key)) => Ok(Some((certificate, key))),
+        (None, None) => Ok(None),
+        _ => Err(Problem::usage("CERTIFICATE_WITHOUT_KEY", "a certificate needs its key, and a key its certificate")
+            .hint("give both --cert-file and --key-file, or TESSERA_CERT_FILE and TESSERA_KEY_FILE, or neither")),
     }
 }
 

@@ -3,6 +3,9 @@
 //! A client's secret is checked once with the issuer and remembered for a minute as a keyed hash; the client itself is looked
 //! up in the replica on every call, so that a change of it ends what was remembered. A Bearer token is checked here, as any
 //! token, for the introspector's own audience.
+//!
+//! Who presents nothing of that but a client certificate is whom the configuration says. Where there is both, the certificate counts for
+//! nothing: the header says more, and nobody gets the one's rights where the other's are refused.
 
 mod error;
 mod memory;
@@ -13,6 +16,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderValue, header};
 use tessera_check::{AudienceRule, CannotTell, Checker, Refused, Verified};
 use tessera_kit::http::{Authorization, Credentials};
+use tessera_kit::tls::{Identities, PeerCertificate};
 use tessera_ledger::{ClientEntry, Replica};
 use tessera_types::scope::reserved;
 use tessera_types::{Audience, ClientId, Clock, PresentedSecret, Randomness, Revision, Timestamp};
@@ -33,6 +37,13 @@ pub enum Caller {
     },
     /// The bearer of a token.
     Token(Arc<Verified>),
+    /// The holder of a certificate.
+    Certificate {
+        /// The client that the configuration says it is.
+        client: ClientId,
+        /// The certificate, which may end before its connection does.
+        certificate: Arc<PeerCertificate>,
+    },
 }
 
 impl Caller {
@@ -123,31 +134,66 @@ struct Inner {
     replica: Replica,
     checker: Checker,
     gate: Gate,
-    audience: Audience,
+    recognized: Recognized,
     clock: Arc<dyn Clock>,
     memory: Arc<Memory>,
 }
 
+/// What callers are known by, beside secrets.
+#[derive(Clone, Debug)]
+pub struct Recognized {
+    /// The audience that their Bearer tokens must be meant for.
+    pub audience: Audience,
+    /// The clients that certificates are for.
+    pub certificates: Identities<ClientId>,
+}
+
 impl std::fmt::Debug for Callers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Callers").field("audience", &self.0.audience).finish_non_exhaustive()
+        f.debug_struct("Callers").field("recognized", &self.0.recognized).finish_non_exhaustive()
     }
 }
 
 impl Callers {
-    /// Callers' Bearer tokens must be meant for `audience`.
+    /// Callers are known by what is `recognized`, and by secrets that the issuer confirms.
     #[must_use]
     pub fn new(
         replica: Replica,
         checker: Checker,
         gate: Gate,
-        audience: Audience,
+        recognized: Recognized,
         issuer: Arc<dyn ConfirmSecret>,
         clock: Arc<dyn Clock>,
         random: &dyn Randomness,
     ) -> Self {
         let memory = Arc::new(Memory::new(issuer, Arc::clone(&clock), random));
-        Self(Arc::new(Inner { replica, checker, gate, audience, clock, memory }))
+        Self(Arc::new(Inner { replica, checker, gate, recognized, clock, memory }))
+    }
+
+    /// Who calls: by these headers or, where they say nothing, by the certificate of the connection.
+    ///
+    /// # Errors
+    /// As [`from_headers`](Self::from_headers) and [`from_certificate`](Self::from_certificate).
+    pub async fn from_call(
+        &self,
+        headers: &HeaderMap,
+        certificate: Option<&Arc<PeerCertificate>>,
+        waits: &mut Waits,
+    ) -> Result<Caller, CallerError> {
+        match certificate {
+            Some(certificate) if !headers.contains_key(header::AUTHORIZATION) => self.from_certificate(certificate),
+            _ => self.from_headers(headers, waits).await,
+        }
+    }
+
+    /// Who holds this certificate, as the handshake has verified it.
+    ///
+    /// # Errors
+    /// [`CallerError::UnknownCertificate`].
+    pub fn from_certificate(&self, certificate: &Arc<PeerCertificate>) -> Result<Caller, CallerError> {
+        let found = self.0.recognized.certificates.find(certificate, self.0.clock.now());
+        let (_, client) = found.ok_or(CallerError::UnknownCertificate)?;
+        Ok(Caller::Certificate { client: client.clone(), certificate: Arc::clone(certificate) })
     }
 
     /// Who presents these headers.
@@ -201,6 +247,7 @@ impl Callers {
                 Lapsed::Unusable => CallerError::Refused,
             })?,
             Caller::Token(token) => self.bearers_client(token)?,
+            Caller::Certificate { client, certificate } => self.certified(client, certificate)?,
         };
         if entry.state.resources.is_empty() {
             return Err(CallerError::NoResources);
@@ -286,7 +333,7 @@ impl Callers {
 
     async fn bearer(&self, token: &str, waits: &mut Waits) -> Result<Arc<Verified>, CallerError> {
         loop {
-            match self.0.checker.check_locally(token, &self.0.audience, &[reserved::INTROSPECT]) {
+            match self.0.checker.check_locally(token, &self.0.recognized.audience, &[reserved::INTROSPECT]) {
                 Ok(verified) => return Ok(verified),
                 Err(Refused::CannotTell(CannotTell::Behind { needs })) => self.0.gate.reach(needs, waits).await?,
                 Err(refused) => return Err(refused.into()),
@@ -309,8 +356,16 @@ impl Callers {
         if changed <= known.confirmed.number { Ok(entry) } else { Err(Lapsed::Changed) }
     }
 
+    /// The client as it is now. Nothing was confirmed earlier that a change of it could void.
+    fn certified(&self, client: &ClientId, certificate: &PeerCertificate) -> Result<Arc<ClientEntry>, CallerError> {
+        let state = self.0.replica.state().ok_or(NotFresh::OutOfTouch)?;
+        let is_valid = certificate.is_valid(self.0.clock.now());
+        let entry = state.client(client).filter(|entry| is_valid && entry.state.enabled);
+        entry.ok_or(CallerError::Refused)
+    }
+
     fn bearers_client(&self, token: &Verified) -> Result<Arc<ClientEntry>, CallerError> {
-        let rule = AudienceRule { resources: std::slice::from_ref(&self.0.audience), only: None };
+        let rule = AudienceRule { resources: std::slice::from_ref(&self.0.recognized.audience), only: None };
         if !self.0.checker.still_active(token, rule).map_err(Refused::CannotTell)? {
             return Err(Refused::Inactive.into());
         }

@@ -1,14 +1,19 @@
 //! The configuration, one struct per section.
 
+mod sync;
+
+pub use sync::Sync;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize, Serializer};
-use tessera_kit::config::{self, ConfigError, ConfigErrors, Listen, Loaded, Log, Sources, Span, Telemetry, duration};
-use tessera_kit::token_source::SecretSource;
-use tessera_ledger::message::{LONGEST_NAME, LONGEST_STALENESS};
-use tessera_types::{Audience, PresentedSecret};
+use serde::{Deserialize, Serialize};
+use tessera_kit::config::{
+    self, ConfigError, ConfigErrors, Listen, Loaded, Log, MappedIdentity, Sources, Span, Telemetry, Tls, duration,
+};
+use tessera_kit::tls::Identities;
+use tessera_types::{Audience, ClientId};
 
 /// The whole configuration.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -20,6 +25,9 @@ pub struct Config {
     pub listen: Listen<6500, 6501, 6509>,
     /// The feed.
     pub sync: Sync,
+    /// Certificates.
+    #[serde(default)]
+    pub tls: Tls,
     /// Answering.
     #[serde(default)]
     pub introspection: Introspection,
@@ -29,29 +37,6 @@ pub struct Config {
     /// Traces.
     #[serde(default)]
     pub telemetry: Telemetry,
-}
-
-/// `[sync]`: how to follow the issuer's log.
-#[derive(Clone, Serialize, Deserialize, JsonSchema)]
-pub struct Sync {
-    /// The issuer's gRPC address: `http://host:port`.
-    #[serde(default = "issuer_grpc")]
-    pub issuer_grpc: String,
-    /// The introspector's own client, which may ask for the scope `tessera.sync`.
-    pub client_id: String,
-    /// The file with its secret, read anew for every token.
-    pub client_secret_file: Option<PathBuf>,
-    /// Its secret, where it is not in a file.
-    #[serde(serialize_with = "hidden")]
-    pub client_secret: Option<String>,
-    /// How long it goes on answering when it hears nothing of the issuer: 1 s to 60 s.
-    #[serde(default = "max_staleness", with = "duration")]
-    #[schemars(with = "Span")]
-    pub max_staleness: Duration,
-    /// What the issuer's logs call this process; by default the host's name.
-    #[serde(default = "host_name")]
-    #[schemars(extend("default" = "the host's name"))]
-    pub name: String,
 }
 
 /// `[introspection]`.
@@ -103,23 +88,33 @@ impl Config {
                 errors.push(ConfigError { origin: String::new(), key: key.to_owned(), message: message.to_owned() });
             }
         };
-        let sync = &self.sync;
         demand(is_url(&self.issuer_url), "issuer_url", "must be an http:// or https:// URL");
-        demand(sync.issuer_grpc.starts_with("http://"), "sync.issuer_grpc", "must be http://host:port");
-        demand(!sync.client_id.is_empty(), "sync.client_id", "must not be empty");
-        let one = sync.client_secret.is_some() != sync.client_secret_file.is_some();
-        demand(one, "sync.client_secret_file", "set this, or client_secret, and not both");
-        let empty = sync.client_secret.as_ref().is_some_and(|s| PresentedSecret::new(s.clone()).is_none());
-        demand(!empty, "sync.client_secret", "must have 1 to 1024 bytes");
-        let in_bounds = (Duration::from_secs(1)..=LONGEST_STALENESS).contains(&sync.max_staleness);
-        demand(in_bounds, "sync.max_staleness", "must be 1 s to 60 s");
-        demand(sync.name.len() <= LONGEST_NAME, "sync.name", "must have at most 255 bytes");
+        self.sync.check(&mut demand);
         let answering = &self.introspection;
         demand(answering.audience.parse::<Audience>().is_ok(), "introspection.audience", "must be an audience");
         demand((1..=100).contains(&answering.signature_percent), "introspection.signature_percent", "must be 1 to 100");
         demand(answering.cache_capacity > 0, "introspection.cache_capacity", "must be at least 1");
         errors.extend(self.telemetry.mistakes());
+        errors.extend(self.tls.mistakes(&self.listen.listeners()));
+        errors.extend(self.identities().1);
         errors
+    }
+
+    /// The clients that certificates are for, and what is wrong with that.
+    pub(crate) fn identities(&self) -> (Identities<ClientId>, Vec<ConfigError>) {
+        self.tls.identities(|MappedIdentity { client_id, scopes, .. }| {
+            if !scopes.is_empty() {
+                return Err("scopes are the issuer's: here an identity has a client_id");
+            }
+            let client = client_id.as_deref().and_then(|id| id.parse().ok());
+            client.ok_or("needs a client_id: the client whose resources its holder may ask about")
+        })
+    }
+
+    /// Warns of what is allowed and better were not so.
+    pub(crate) fn warn(&self) {
+        self.tls.warn(&self.listen.listeners());
+        self.sync.warn();
     }
 }
 
@@ -140,52 +135,9 @@ pub fn load_with_origins(file: Option<PathBuf>) -> Result<Loaded<Config>, Config
     config::load_checked(&sources, Config::mistakes)
 }
 
-/// Never shows the secret.
-impl std::fmt::Debug for Sync {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Sync")
-            .field("issuer_grpc", &self.issuer_grpc)
-            .field("client_id", &self.client_id)
-            .field("client_secret_file", &self.client_secret_file)
-            .field("client_secret", &self.client_secret.as_ref().map(|_| "…"))
-            .field("max_staleness", &self.max_staleness)
-            .field("name", &self.name)
-            .finish()
-    }
-}
-
-impl Sync {
-    /// Where the secret is; `None` where neither key is set.
-    pub(crate) fn secret(&self) -> Option<SecretSource> {
-        let fixed = self.client_secret.clone().and_then(PresentedSecret::new).map(SecretSource::Fixed);
-        fixed.or_else(|| self.client_secret_file.clone().map(SecretSource::File))
-    }
-}
-
 fn is_url(text: &str) -> bool {
     let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
     host.is_some_and(|host| !host.is_empty() && !text.contains(char::is_whitespace))
-}
-
-fn issuer_grpc() -> String {
-    "http://127.0.0.1:6401".to_owned()
-}
-
-fn max_staleness() -> Duration {
-    Duration::from_secs(5)
-}
-
-fn host_name() -> String {
-    let read = std::fs::read_to_string("/proc/sys/kernel/hostname");
-    read.map_or_else(|_| "introspector".to_owned(), |name| name.trim_end().chars().take(63).collect())
-}
-
-#[allow(clippy::ref_option, reason = "the signature serde asks for")]
-fn hidden<S: Serializer>(secret: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
-    match secret {
-        Some(_) => serializer.serialize_some("…"),
-        None => serializer.serialize_none(),
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! gRPC: the service, and the two clients of the issuer.
 
+pub(crate) mod credential;
 pub mod feed;
 pub mod issuer;
 mod service;

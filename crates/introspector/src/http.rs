@@ -1,5 +1,7 @@
 //! `POST /oauth2/introspect` (RFC 7662).
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
@@ -9,6 +11,7 @@ use http::{HeaderMap, HeaderValue, Request, header};
 use tessera_check::ScopedIntrospection;
 use tessera_kit::http::error::{self, challenged, no_store, with_fallbacks};
 use tessera_kit::http::{Authorization, AuthorizationError, Challenge, Credentials, Form, FormBody, query};
+use tessera_kit::tls::{PeerCertificate, Secured};
 use tessera_types::{ErrorCode, Failure, PresentedSecret, ScopeSet};
 
 use crate::callers::{Caller, CallerError};
@@ -26,13 +29,14 @@ async fn introspect(State(introspection): State<Introspection>, request: Request
     if let Err(error) = query::refuse_credentials(request.uri()) {
         return refused(&error, request.headers());
     }
+    let certificate = Secured::certificate(request.extensions()).cloned();
     let FormBody { headers, mut form } = match FormBody::read(request, &[]).await {
         Ok(body) => body,
         Err(error) => return error.into_response(),
     };
     let mut waits = introspection.waits(None);
     let answer = async {
-        let mut caller = caller(&introspection, &headers, &mut form, &mut waits).await?;
+        let mut caller = caller(&introspection, (&headers, certificate.as_ref()), &mut form, &mut waits).await?;
         let question = question(&mut form)?;
         let outcome = introspection.introspect(&mut caller, &question, &mut waits).await?;
         Ok::<_, IntrospectError>(answer(outcome, &question))
@@ -41,10 +45,10 @@ async fn introspect(State(introspection): State<Introspection>, request: Request
 }
 
 /// Who asks: by header, or by the form's `client_id` and `client_secret`, never by both (RFC 6749 section 2.3). A `client_id`
-/// that only repeats the Basic header's is no second way.
+/// that only repeats the Basic header's, or the client's whose certificate it is (RFC 8705 section 2), is no second way.
 async fn caller(
     introspection: &Introspection,
-    headers: &HeaderMap,
+    (headers, certificate): (&HeaderMap, Option<&Arc<PeerCertificate>>),
     form: &mut Form,
     waits: &mut Waits,
 ) -> Result<Caller, CallerError> {
@@ -62,7 +66,17 @@ async fn caller(
     match (client_id, secret) {
         (_, Some(_)) if assertion => Err(CallerError::TwoMechanisms),
         _ if assertion => Err(CallerError::Assertion),
-        (None, _) => Err(CallerError::Missing),
+        (None, None) => match certificate {
+            Some(certificate) => callers.from_certificate(certificate),
+            None => Err(CallerError::Missing),
+        },
+        (None, Some(_)) => Err(CallerError::Missing),
+        (Some(client_id), None) if certificate.is_some() => match certificate.map(|c| callers.from_certificate(c)) {
+            Some(Ok(Caller::Certificate { client, certificate })) if client.as_str() == client_id => {
+                Ok(Caller::Certificate { client, certificate })
+            }
+            _ => Err(CallerError::Refused),
+        },
         (Some(client_id), secret) => {
             let client_id = client_id.parse().map_err(|_| CallerError::Refused)?;
             callers.from_form(Credentials { client_id, secret: secret.and_then(PresentedSecret::new) }, waits).await

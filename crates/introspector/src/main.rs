@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use tessera_introspector::{Config, Deps, config, start};
+use tessera_introspector::{Config, Deps, StartError, config, start};
 use tessera_kit::config::EXIT_CODE;
 use tessera_kit::config::reload::{Hangups, Reloads};
 use tessera_kit::logs::{self, Logs};
@@ -48,7 +48,10 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error = chain(&*error), "the introspector cannot run");
-            ExitCode::FAILURE
+            match error.downcast_ref() {
+                Some(StartError::Config(_) | StartError::Tls(_)) => ExitCode::from(EXIT_CODE),
+                _ => ExitCode::FAILURE,
+            }
         }
     }
 }

@@ -13,6 +13,7 @@ use tessera_kit::metrics::Metrics;
 use tessera_kit::ops;
 use tessera_kit::random::SystemRandom;
 use tessera_kit::serve::{BindError, Options, Server, Serving, Stop, reflection};
+use tessera_kit::tls::{self, ClientTls, Renewable, Role, ServerTls, TlsError};
 use tessera_kit::token_source::{TokenRequest, TokenSource};
 use tessera_ledger::follower::Follower;
 use tessera_ledger::{Freshness, Replica, ReplicaId};
@@ -21,11 +22,12 @@ use tessera_types::{Audience, Clock, Randomness};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use crate::callers::Callers;
+use crate::callers::{Callers, Recognized};
 use crate::config::Config;
 use crate::consistency::Gate;
 use crate::consistency::heads::Heads;
 use crate::grpc;
+use crate::grpc::credential::Credential;
 use crate::grpc::feed::Feed;
 use crate::grpc::issuer::Issuer;
 use crate::introspection::Introspection;
@@ -61,6 +63,9 @@ pub enum StartError {
     /// An address cannot be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// The certificates cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The issuer's address is none.
     #[error("sync.issuer_grpc is not an address")]
     IssuerAddress(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -83,6 +88,7 @@ pub struct Running {
     servers: Servers,
     feed: Background,
     watching: Background,
+    certificates: Background,
     drain: Duration,
 }
 
@@ -104,6 +110,10 @@ struct Background {
 /// Every [`StartError`].
 pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
     let config = config.checked()?;
+    let server_tls = ServerTls::load(&config.tls, Arc::clone(&deps.clock))?;
+    let client_tls =
+        config.sync.tls_files().map(|files| ClientTls::load(files, Arc::clone(&deps.clock))).transpose()?;
+    config.warn();
     // Bound first: a taken port is found before anything is set going.
     let grpc = Server::grpc(config.listen.grpc, config.listen.workers)?;
     let http = Server::http(config.listen.http, "http")?;
@@ -111,11 +121,15 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
 
     let metrics = Metrics::new("tessera-introspector", env!("CARGO_PKG_VERSION")).map_err(internal)?;
     let health = Health::new();
-    let parts = Parts::new(&config, &deps, &metrics)?;
+    let secured = |role| server_tls.as_ref().and_then(|tls| tls.acceptor(role, &metrics));
+    let (grpc, http, ops) =
+        (grpc.secured(secured(Role::Grpc)), http.secured(secured(Role::Http)), ops.secured(secured(Role::Ops)));
+    let parts = Parts::new(&config, &deps, &metrics, client_tls.as_ref())?;
     let feed = parts.feed(&config, &deps);
     let watching = parts.watch(&health, &deps);
 
     let calls = Calls::new(&config.telemetry, &metrics, &[]);
+    let certificates = keep_current(server_tls, client_tls, &metrics, &deps);
     let options = Options { stop: Stop::new(), random: Arc::clone(&deps.random) };
     let routes = grpc::routes(parts.introspection.clone(), options.stop.clone());
     let routes = routes.add_service(health.grpc_service(&[grpc::NAME]).await);
@@ -134,6 +148,7 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
         servers: Servers { stop: options.stop, all },
         feed,
         watching,
+        certificates,
         drain: config.introspection.drain,
     })
 }
@@ -159,7 +174,7 @@ impl Running {
     /// Stops: says `NOT_SERVING`, lets calls in flight finish within `[introspection] drain`, then takes leave of the issuer, so
     /// that no revocation waits for this process any more.
     pub async fn shutdown(self) {
-        let Self { health, mut servers, feed, watching, drain, .. } = self;
+        let Self { health, mut servers, feed, watching, certificates, drain, .. } = self;
         health.drain();
         let finished = async {
             for serving in &mut servers.all {
@@ -171,6 +186,7 @@ impl Running {
         }
         // First: to be out of touch from here on is no news.
         watching.end().await;
+        certificates.end().await;
         // After the last answer: goodbye is final.
         feed.end().await;
     }
@@ -192,14 +208,14 @@ struct Parts {
     gate: Gate,
     checker: Checker,
     channel: grpc::issuer::Channel,
-    tokens: Arc<TokenSource>,
+    credential: Credential,
     introspection: Introspection,
     measures: Arc<Measures>,
     published: Arc<Notify>,
 }
 
 impl Parts {
-    fn new(config: &Config, deps: &Deps, metrics: &Metrics) -> Result<Self, StartError> {
+    fn new(config: &Config, deps: &Deps, metrics: &Metrics, tls: Option<&ClientTls>) -> Result<Self, StartError> {
         let (replica, freshness, heads) = (Replica::new(), Arc::<Freshness>::default(), Arc::<Heads>::default());
         let (clock, measures) = (Arc::clone(&deps.clock), Arc::new(Measures::new(metrics)));
         let (fresh, waiting) = (Arc::clone(&freshness), Arc::clone(&heads));
@@ -210,15 +226,21 @@ impl Parts {
             ..CheckerOptions::default()
         };
         let checker = Checker::new(replica.clone(), config.issuer_url.clone(), options, Arc::clone(&clock));
-        let channel = grpc::issuer::channel(&config.sync.issuer_grpc).map_err(StartError::IssuerAddress)?;
-        let tokens = Arc::new(TokenSource::new(channel.clone(), token_request(config)?, Arc::clone(&clock)));
+        let channel = grpc::issuer::channel(&config.sync.issuer_grpc, tls).map_err(StartError::IssuerAddress)?;
+        let credential = match token_request(config) {
+            Some(request) => {
+                Credential::Token(Arc::new(TokenSource::new(channel.clone(), request, Arc::clone(&clock))))
+            }
+            None => Credential::Certificate,
+        };
         let audience: Audience = config.introspection.audience.parse().map_err(internal)?;
-        let issuer = Arc::new(Issuer::new(channel.clone(), Arc::clone(&tokens)));
+        let recognized = Recognized { audience, certificates: config.identities().0 };
+        let issuer = Arc::new(Issuer::new(channel.clone(), credential.clone()));
         let callers = Callers::new(
             replica.clone(),
             checker.clone(),
             gate.clone(),
-            audience,
+            recognized,
             issuer,
             Arc::clone(&clock),
             &*deps.random,
@@ -227,7 +249,7 @@ impl Parts {
         let handles = (gate.clone(), checker.clone(), Arc::clone(&measures));
         let introspection = Introspection::new(callers, handles, clock, wait);
         let published = Arc::default();
-        Ok(Self { replica, freshness, heads, gate, checker, channel, tokens, introspection, measures, published })
+        Ok(Self { replica, freshness, heads, gate, checker, channel, credential, introspection, measures, published })
     }
 
     fn feed(&self, config: &Config, deps: &Deps) -> Background {
@@ -239,7 +261,7 @@ impl Parts {
             freshness: Arc::clone(&self.freshness),
             heads: Arc::clone(&self.heads),
             channel: self.channel.clone(),
-            tokens: Arc::clone(&self.tokens),
+            credential: self.credential.clone(),
             issuer_url: config.issuer_url.clone(),
             clock: Arc::clone(&deps.clock),
             random: Arc::clone(&deps.random),
@@ -316,15 +338,32 @@ impl Watch {
     }
 }
 
-/// The introspector's own token: for the feed, whose audience is the issuer.
-fn token_request(config: &Config) -> Result<TokenRequest, StartError> {
-    let secret = config.sync.secret().ok_or_else(|| internal("there is no client secret"))?;
-    Ok(TokenRequest {
-        client_id: config.sync.client_id.clone(),
-        secret,
+/// The introspector's own token: for the feed, whose audience is the issuer. None where the issuer knows it by its certificate.
+fn token_request(config: &Config) -> Option<TokenRequest> {
+    Some(TokenRequest {
+        client_id: config.sync.client_id.clone()?,
+        secret: config.sync.secret()?,
         scopes: vec![reserved::SYNC.to_owned()],
         audience: config.issuer_url.clone(),
     })
+}
+
+fn keep_current(server: Option<ServerTls>, client: Option<ClientTls>, metrics: &Metrics, deps: &Deps) -> Background {
+    let server = server.map(|tls| Arc::new(tls) as Arc<dyn Renewable>);
+    let client = client.map(|tls| Arc::new(tls) as Arc<dyn Renewable>);
+    let parts: Vec<_> = server.into_iter().chain(client).collect();
+    let (stop, metrics, clock) = (Stop::new(), metrics.clone(), Arc::clone(&deps.clock));
+    let stopping = stop.clone();
+    let task = tokio::spawn(async move {
+        if parts.is_empty() {
+            return;
+        }
+        tokio::select! {
+            () = tls::keep_current(parts, metrics, clock) => {}
+            () = stopping.draining() => {}
+        }
+    });
+    Background { stop, task }
 }
 
 fn internal(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StartError {

@@ -11,6 +11,7 @@ pub mod list;
 
 use std::net::IpAddr;
 
+use tessera_kit::calls;
 use tessera_store::{Action, Actor, Detail, NewRecord};
 
 use crate::context::Context;
@@ -48,7 +49,7 @@ impl Context {
         let actor = if by.actor == Actor::Unknown { otherwise } else { by.actor.clone() };
         NewRecord {
             from: by.from,
-            request_id: by.request_id.clone(),
+            request_id: by.request_id.clone().or_else(calls::request_id),
             ..NewRecord::done(self.clock.now(), actor, action)
         }
     }
@@ -60,7 +61,7 @@ impl Context {
         let via = (by.actor != Actor::Unknown && by.actor != actor).then(|| by.actor.id());
         let record = NewRecord {
             from: by.from,
-            request_id: by.request_id.clone(),
+            request_id: by.request_id.clone().or_else(calls::request_id),
             ..NewRecord::done(self.clock.now(), actor, action)
         };
         match via {

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tessera_kit::config::{ConfigErrors, Listen, Loaded, Log, Sources, Telemetry};
+use tessera_kit::config::{ConfigErrors, Listen, Loaded, Log, Sources, Telemetry, Tls};
 use tessera_types::Algorithm;
 
 /// The whole.
@@ -33,6 +33,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// `[listen]`.
     pub listen: Listen<6400, 6401, 6409>,
+    /// `[tls]`.
+    pub tls: Tls,
     /// `[database]`.
     pub database: Database,
     /// `[secrets]`.
@@ -223,6 +225,7 @@ impl Default for Config {
             issuer_url: DEFAULT_ISSUER_URL.to_owned(),
             data_dir: default_data_dir(),
             listen: Listen::default(),
+            tls: Tls::default(),
             database: Database::default(),
             secrets: Secrets::default(),
             keys: Keys::default(),

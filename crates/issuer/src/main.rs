@@ -51,7 +51,7 @@ async fn main() -> ExitCode {
     }
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error @ StartError::Config(_)) => fail(&error, tessera_kit::config::EXIT_CODE),
+        Err(error @ (StartError::Config(_) | StartError::Tls(_))) => fail(&error, tessera_kit::config::EXIT_CODE),
         Err(error) => fail(&error, 1),
     }
 }

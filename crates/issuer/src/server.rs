@@ -23,6 +23,7 @@ use tessera_kit::health::{Check, Health};
 use tessera_kit::metrics::Metrics;
 use tessera_kit::ops;
 use tessera_kit::serve::{BindError, MAX_MESSAGE, Options, Server, Serving, Stop, reflection};
+use tessera_kit::tls::{self, Role, ServerTls, TlsError};
 use tessera_ledger::replica::Replica;
 use tessera_store::{ConnectError, Database, DatabaseOptions, StoreError};
 use tessera_types::error::chain;
@@ -86,6 +87,9 @@ pub enum StartError {
     /// The configuration.
     #[error(transparent)]
     Config(#[from] tessera_kit::config::ConfigErrors),
+    /// The certificates cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The data directory.
     #[error("cannot make the data directory {path}: {source}; choose another with data_dir or TESSERA_DATA_DIR")]
     DataDir {
@@ -181,6 +185,10 @@ pub async fn open(config: &Config, deps: &Deps) -> Result<(Checked, Database, Ke
 /// See [`StartError`].
 pub async fn start(config: Config, deps: Deps, options: StartOptions) -> Result<Running, StartError> {
     let listen = config.listen.clone();
+    // A configuration that allows none of this is told before a port is taken.
+    config.check()?;
+    let tls = ServerTls::load(&config.tls, Arc::clone(&deps.clock))?;
+    config.tls.warn(&listen.listeners());
     // Bound first: a taken port is told before anything is written.
     let http_server = Server::http(listen.http, "http")?;
     let grpc_server = Server::grpc(listen.grpc, listen.workers)?;
@@ -256,6 +264,14 @@ pub async fn start(config: Config, deps: Deps, options: StartOptions) -> Result<
     let serving = Options { stop: stop.clone(), random: Arc::clone(&deps.random) };
     let calls = Calls::new(&config.telemetry, &metrics, TOLD);
     let routes = routes(&cx, &health, &stop).await?;
+    let secured = |role| tls.as_ref().and_then(|tls| tls.acceptor(role, &metrics));
+    let http_server = http_server.secured(secured(Role::Http));
+    let grpc_server = grpc_server.secured(secured(Role::Grpc));
+    let ops_server = ops_server.secured(secured(Role::Ops));
+    if let Some(tls) = tls {
+        let current = tls::keep_current(vec![Arc::new(tls)], metrics.clone(), Arc::clone(&deps.clock));
+        tokio::spawn(background.clone().run_until_cancelled_owned(current));
+    }
     let http =
         http_server.seen_by(&calls).serve_http(http::router(&cx, &config, checked.introspection_endpoint), &serving)?;
     let grpc = grpc_server.seen_by(&calls).serve_grpc(routes, &serving)?;
@@ -287,6 +303,7 @@ fn policy(config: &Config, checked: &Checked) -> Policy {
         session_ttl: config.sessions.ttl,
         session_absolute_ttl: config.sessions.absolute_ttl,
         remember_native_consent: config.sessions.remember_native_consent,
+        identities: checked.identities.clone(),
         trusted_proxies: checked.trusted_proxies.clone(),
         owner_scopes: checked.owner_scopes.clone(),
         applications_per_owner: config.applications.per_owner,

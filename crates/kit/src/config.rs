@@ -12,6 +12,7 @@ mod schema;
 mod sections;
 mod source;
 mod telemetry;
+mod tls;
 mod tree;
 
 pub use dump::{Setting, changed, dump, settings};
@@ -21,6 +22,7 @@ pub use schema::{example, schema};
 pub use sections::{Listen, Log};
 pub use source::Sources;
 pub use telemetry::Telemetry;
+pub use tls::{ClientAuth, Listeners, MappedIdentity, Tls};
 
 use serde::de::DeserializeOwned;
 

@@ -1,4 +1,4 @@
-//! What the two services share: configuration, clock and randomness, logs, metrics, health, serving, and the reading of HTTP
+//! What the two services share: configuration, clock and randomness, logs, metrics, health, serving, TLS, and the reading of HTTP
 //! requests as OAuth wants them read.
 //!
 //! Nothing here knows a rule of issuing or checking tokens.
@@ -13,5 +13,6 @@ pub mod metrics;
 pub mod ops;
 pub mod random;
 pub mod serve;
+pub mod tls;
 pub mod token_source;
 pub mod trace;

@@ -10,6 +10,7 @@ pub mod deadline;
 mod linger;
 mod listener;
 pub mod reflection;
+mod secure;
 mod server;
 mod stop;
 

@@ -172,7 +172,7 @@ fn what_config_init_writes_is_a_configuration_and_its_schema_knows_its_keys() ->
 
         let text = std::fs::read_to_string(&fresh)?;
         let text = text.replace("issuer_url = \"\"", "issuer_url = \"https://id.example.com\"");
-        let text = text.replace("client_id = \"\"", "client_id = \"tessera-introspector\"");
+        let text = text.replace("#client_id = \"\"", "client_id = \"tessera-introspector\"");
         let text = text.replace("#client_secret_file = \"\"", "client_secret_file = \"/run/secret\"");
         std::fs::write(&fresh, text)?;
         let output = tessera(&["config", "check", "--service", service, "--config", &path])?;

@@ -56,7 +56,8 @@ struct Init {
 #[command(after_help = "\
 Examples:
   tessera config check --config /etc/tessera/issuer.toml
-  TESSERA_ISSUER_URL=https://id.example.com tessera config check")]
+  tessera config check --service introspector \\
+    --config /etc/tessera/introspector.toml")]
 struct Check {
     #[command(flatten)]
     of: Of,

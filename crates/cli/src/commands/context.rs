@@ -14,7 +14,7 @@ use crate::credential::{SecretArgs, accept};
 use crate::endpoint::Endpoint;
 use crate::output::{ListedView, Table, View};
 use crate::problem::{Exit, Problem};
-use crate::settings::{DEFAULT_ENDPOINT, DEFAULT_INTROSPECTOR};
+use crate::settings::{DEFAULT_ENDPOINT, DEFAULT_INTROSPECTOR, both};
 
 /// Keeps the servers you work with, in `$XDG_CONFIG_HOME/tessera/config.toml`.
 #[derive(Args, Debug)]
@@ -56,10 +56,6 @@ struct Add {
     /// Its secret: from stdin it is kept in the contexts file (readable by you alone), from a file the path is kept.
     #[command(flatten)]
     secret: SecretArgs,
-
-    /// A PEM file with the authority that signs the servers' certificates [default: the system's authorities].
-    #[arg(long, value_name = "PATH")]
-    ca_file: Option<PathBuf>,
 
     /// Allow plain http:// to another machine: credentials and tokens travel unencrypted.
     #[arg(long)]
@@ -170,13 +166,16 @@ impl Add {
             return Err(Problem::usage("SECRET_WITHOUT_CLIENT", "there is a secret, but no client it belongs to")
                 .hint("pass --client-id"));
         }
+        let own = both(app.global.cert_file.clone(), app.global.key_file.clone())?;
         let context = Stored {
             endpoint: Some(endpoint),
             introspector,
             client_secret: self.kept_secret(app)?,
             client_secret_file: self.secret.secret_file.as_deref().map(absolute).transpose()?,
             client_id: self.client_id.map(|id| id.to_string()),
-            ca_file: self.ca_file.as_deref().map(absolute).transpose()?,
+            ca_file: app.global.ca_file.as_deref().map(absolute).transpose()?,
+            cert_file: own.as_ref().map(|(certificate, _)| absolute(certificate)).transpose()?,
+            key_file: own.as_ref().map(|(_, key)| absolute(key)).transpose()?,
             insecure: self.insecure,
         };
         // A file that cannot be read is better found out now.

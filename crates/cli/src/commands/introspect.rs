@@ -74,10 +74,10 @@ impl Introspect {
                 .hint("use --secret-file, or set TESSERA_CLIENT_SECRET_FILE"));
         }
         let settings = app.settings()?;
-        let credential = self.client.credential(&settings, &settings.introspector, Fixture::Resource, app)?;
+        let authorization = self.client.authorization(&settings, &settings.introspector, Fixture::Resource, app)?;
         let token = self.token.read(app.console)?;
         let channel = connect::connect(&settings.introspector, &settings).await?;
-        let request = connect::request(self.message(token.to_string()), credential.basic()?, app.timeout());
+        let request = connect::request(self.message(token.to_string()), authorization, app.timeout());
         let answer = introspect(channel, request).await?;
         let yes = answer.active && answer.allowed;
         let explanation =

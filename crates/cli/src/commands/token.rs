@@ -7,6 +7,7 @@ pub mod revoke;
 
 use clap::{Args, Subcommand};
 use tessera_types::ClientId;
+use tonic::metadata::{Ascii, MetadataValue};
 
 use crate::app::App;
 use crate::credential::{Caller, Credential, SecretArgs};
@@ -72,6 +73,25 @@ impl ClientArgs {
             }
             answer => answer,
         }
+    }
+
+    /// What a request carries: Basic, or nothing where one is known by a certificate alone.
+    ///
+    /// # Errors
+    /// As [`Settings::credential`].
+    pub fn authorization(
+        &self,
+        settings: &Settings,
+        towards: &crate::endpoint::Endpoint,
+        fixture: Fixture,
+        app: &mut App<'_>,
+    ) -> Result<Option<MetadataValue<Ascii>>, Problem> {
+        let no_secret = !self.secret.secret_stdin && self.secret.secret_file.is_none();
+        let flags = Given { client_id: self.client_id.clone(), secret: None };
+        if no_secret && settings.is_by_certificate(&flags, towards) {
+            return Ok(None);
+        }
+        self.credential(settings, towards, fixture, app)?.basic().map(Some)
     }
 
     /// As [`Self::credential`], where the client may be one without a secret; nobody is asked for one.

@@ -15,6 +15,9 @@ pub enum CallerError {
     /// No credential.
     #[error("there is no credential")]
     Missing,
+    /// Nothing but a certificate, and that is nobody's here.
+    #[error("the client certificate is nobody's here")]
+    UnknownCertificate,
     /// A credential that is malformed.
     #[error(transparent)]
     Malformed(#[from] AuthorizationError),
@@ -48,9 +51,11 @@ impl Failure for CallerError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::TwoMechanisms => ErrorCode::InvalidRequest,
-            Self::Missing | Self::Assertion | Self::Refused | Self::Unconfirmed(Unconfirmed::Refused) => {
-                ErrorCode::InvalidClient
-            }
+            Self::Missing
+            | Self::UnknownCertificate
+            | Self::Assertion
+            | Self::Refused
+            | Self::Unconfirmed(Unconfirmed::Refused) => ErrorCode::InvalidClient,
             Self::Malformed(error) => error.code(),
             Self::Token(refused) => refused.code(),
             Self::NoResources => ErrorCode::UnauthorizedClient,
@@ -63,6 +68,7 @@ impl Failure for CallerError {
     fn reason(&self) -> &'static str {
         match self {
             Self::Missing => "CLIENT_AUTHENTICATION_MISSING",
+            Self::UnknownCertificate => "CLIENT_CERTIFICATE_UNKNOWN",
             Self::Malformed(error) => error.reason(),
             Self::TwoMechanisms => "TWO_CLIENT_AUTHENTICATIONS",
             Self::Assertion => "CLIENT_ASSERTION_UNSUPPORTED",
@@ -80,6 +86,9 @@ impl Failure for CallerError {
         match self {
             Self::Missing => {
                 "Authenticate with Basic (client id and secret) or with a Bearer token that has the scope introspect."
+            }
+            Self::UnknownCertificate => {
+                "The certificate is good, but [[tls.identities]] does not say whose it is. Map one of its names, or send authorization too."
             }
             Self::Malformed(error) => error.advice(),
             Self::TwoMechanisms => {

@@ -8,9 +8,9 @@ use std::time::Duration;
 use tessera_api::sync::v1::sync_service_client::SyncServiceClient;
 use tessera_api::sync::v1::{WatchRequest, WatchResponse, watch_response};
 use tessera_kit::serve::Stop;
-use tessera_kit::token_source::{TokenError, TokenSource};
-use tessera_ledger::feed::{SYNC_LOG_REWRITTEN, SYNC_REPLICA_AHEAD};
+use tessera_kit::token_source::TokenError;
 use tessera_kit::trace::{self, TraceParent};
+use tessera_ledger::feed::{SYNC_LOG_REWRITTEN, SYNC_REPLICA_AHEAD};
 use tessera_ledger::follower::{FollowError, Follower};
 use tessera_ledger::message::{self, Welcome};
 use tessera_ledger::replica::InstallError;
@@ -26,6 +26,7 @@ use tonic::{Code, Request, Status, Streaming};
 use tonic_types::StatusExt as _;
 
 use crate::consistency::heads::Heads;
+use crate::grpc::credential::Credential;
 use crate::measure::Measures;
 
 /// How long the issuer may take to accept a stream.
@@ -57,7 +58,7 @@ pub(crate) struct Feed {
     pub(crate) freshness: Arc<Freshness>,
     pub(crate) heads: Arc<Heads>,
     pub(crate) channel: Channel,
-    pub(crate) tokens: Arc<TokenSource>,
+    pub(crate) credential: Credential,
     pub(crate) issuer_url: String,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Randomness>,
@@ -163,19 +164,18 @@ impl Feed {
     }
 
     async fn open(&mut self) -> Result<(mpsc::Sender<WatchRequest>, Streaming<WatchResponse>), Lost> {
-        let authorization = self.tokens.authorization().await?;
-        let hello = self.follower.connect(self.replica.position());
         let (outgoing, requests) = mpsc::channel(OUTGOING);
-        send(&outgoing, &hello)?;
         let mut request = Request::new(ReceiverStream::new(requests));
-        request.metadata_mut().insert("authorization", authorization);
+        self.credential.authorize(&mut request).await?;
+        let hello = self.follower.connect(self.replica.position());
+        send(&outgoing, &hello)?;
         let mut client = SyncServiceClient::new(self.channel.clone()).max_decoding_message_size(usize::MAX);
         let opening = tokio::time::timeout(OPEN_TIMEOUT, client.watch(request));
         match opening.await.map_err(|_| Lost::Silent(OPEN_TIMEOUT))? {
             Ok(response) => Ok((outgoing, response.into_inner())),
             Err(status) => {
                 if matches!(status.code(), Code::Unauthenticated | Code::PermissionDenied) {
-                    self.tokens.forget().await;
+                    self.credential.forget().await;
                 }
                 Err(Box::new(status).into())
             }

@@ -1,17 +1,18 @@
 //! Questions to the issuer beside the feed: whether a resource server's secret is right.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tessera_api::sync::v1::AuthenticateClientRequest;
 use tessera_api::sync::v1::sync_service_client::SyncServiceClient;
-use tessera_kit::token_source::TokenSource;
+use tessera_kit::tls::ClientTls;
 use tessera_kit::trace;
 use tessera_types::{ClientId, PresentedSecret, Timestamp};
 pub(crate) use tonic::transport::Channel;
+use tonic::transport::Endpoint;
 use tonic::{Code, Request, Status};
 
 use crate::callers::{ConfirmSecret, Confirmation, Unconfirmed};
+use crate::grpc::credential::Credential;
 
 /// How long one question may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -23,40 +24,43 @@ const METHOD: &str = "tessera.sync.v1.SyncService/AuthenticateClient";
 const KEEPALIVE: Duration = Duration::from_secs(5);
 
 /// A channel to the issuer, which connects when it is first used and again whenever it must.
-pub(crate) fn channel(address: &str) -> Result<Channel, Box<dyn std::error::Error + Send + Sync>> {
-    let endpoint = Channel::from_shared(address.to_owned())?
-        .connect_timeout(TIMEOUT)
-        .tcp_nodelay(true)
-        .http2_keep_alive_interval(KEEPALIVE)
-        .keep_alive_timeout(KEEPALIVE)
-        .keep_alive_while_idle(true);
-    Ok(endpoint.connect_lazy())
+pub(crate) fn channel(
+    address: &str,
+    tls: Option<&ClientTls>,
+) -> Result<Channel, Box<dyn std::error::Error + Send + Sync>> {
+    let settings = |endpoint: Endpoint| {
+        let endpoint = endpoint.connect_timeout(TIMEOUT).tcp_nodelay(true).http2_keep_alive_interval(KEEPALIVE);
+        endpoint.keep_alive_timeout(KEEPALIVE).keep_alive_while_idle(true)
+    };
+    match tls {
+        Some(tls) => Ok(tls.channel(&address.parse()?, settings)?),
+        None => Ok(settings(Channel::from_shared(address.to_owned())?).connect_lazy()),
+    }
 }
 
-/// Asks over `SyncService.AuthenticateClient`, with the introspector's own token.
+/// Asks over `SyncService.AuthenticateClient`, with the introspector's own credential.
 pub struct Issuer {
     client: SyncServiceClient<Channel>,
-    tokens: Arc<TokenSource>,
+    credential: Credential,
 }
 
 impl Issuer {
-    pub(crate) fn new(channel: Channel, tokens: Arc<TokenSource>) -> Self {
-        Self { client: SyncServiceClient::new(channel), tokens }
+    pub(crate) fn new(channel: Channel, credential: Credential) -> Self {
+        Self { client: SyncServiceClient::new(channel), credential }
     }
 }
 
 #[async_trait::async_trait]
 impl ConfirmSecret for Issuer {
     async fn confirm(&self, client: &ClientId, secret: &PresentedSecret) -> Result<Confirmation, Unconfirmed> {
-        let authorization = self.tokens.authorization().await.map_err(|error| {
-            tracing::warn!(error = %error, "the introspector gets no token of its own");
-            Unconfirmed::Unreachable
-        })?;
         let mut request = Request::new(AuthenticateClientRequest {
             client_id: client.to_string(),
             client_secret: secret.expose().to_owned(),
         });
-        request.metadata_mut().insert("authorization", authorization);
+        self.credential.authorize(&mut request).await.map_err(|error| {
+            tracing::warn!(error = %error, "the introspector gets no token of its own");
+            Unconfirmed::Unreachable
+        })?;
         request.set_timeout(TIMEOUT);
         let mut client = self.client.clone();
         let asking = async move |request| client.authenticate_client(request).await;

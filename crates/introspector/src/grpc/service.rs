@@ -3,7 +3,7 @@
 use std::pin::Pin;
 
 use futures::{Stream, StreamExt as _, stream};
-use http::HeaderMap;
+use http::{Extensions, HeaderMap};
 use tessera_api::introspection::v1::introspection_service_server::{
     IntrospectionService, IntrospectionServiceServer, SERVICE_NAME,
 };
@@ -12,6 +12,7 @@ use tessera_api::introspection::v1::{
     StreamIntrospectRequest, StreamIntrospectResponse, batch_introspect_result, stream_introspect_response,
 };
 use tessera_kit::serve::{MAX_MESSAGE, Stop, deadline};
+use tessera_kit::tls::Secured;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
@@ -67,8 +68,8 @@ struct Service {
 #[async_trait]
 impl IntrospectionService for Service {
     async fn introspect(&self, request: Request<IntrospectRequest>) -> Result<Response<IntrospectResponse>, Status> {
-        let (metadata, _, message) = request.into_parts();
-        let (mut caller, mut waits) = self.caller(&metadata.into_headers()).await?;
+        let (metadata, extensions, message) = request.into_parts();
+        let (mut caller, mut waits) = self.caller(&metadata.into_headers(), &extensions).await?;
         Ok(Response::new(self.one(&mut caller, message, &mut waits).await?))
     }
 
@@ -76,8 +77,8 @@ impl IntrospectionService for Service {
         &self,
         request: Request<BatchIntrospectRequest>,
     ) -> Result<Response<BatchIntrospectResponse>, Status> {
-        let (metadata, _, message) = request.into_parts();
-        let (mut caller, mut waits) = self.caller(&metadata.into_headers()).await?;
+        let (metadata, extensions, message) = request.into_parts();
+        let (mut caller, mut waits) = self.caller(&metadata.into_headers(), &extensions).await?;
         if message.requests.len() > MAX_BATCH {
             return Err(refused(&IntrospectError::BatchTooLarge));
         }
@@ -104,8 +105,8 @@ impl IntrospectionService for Service {
         &self,
         request: Request<Streaming<StreamIntrospectRequest>>,
     ) -> Result<Response<Self::StreamIntrospectStream>, Status> {
-        let (metadata, _, requests) = request.into_parts();
-        let (mut caller, mut waits) = self.caller(&metadata.into_headers()).await?;
+        let (metadata, extensions, requests) = request.into_parts();
+        let (mut caller, mut waits) = self.caller(&metadata.into_headers(), &extensions).await?;
         self.admitted(&mut caller, &mut waits).await?;
         let (service, stop) = (self.clone(), self.stop.clone());
         let answers = stream::unfold((service, caller, requests), async |(service, mut caller, mut requests)| {
@@ -120,10 +121,11 @@ impl IntrospectionService for Service {
 }
 
 impl Service {
-    async fn caller(&self, headers: &HeaderMap) -> Result<(Caller, Waits), Status> {
+    async fn caller(&self, headers: &HeaderMap, extensions: &Extensions) -> Result<(Caller, Waits), Status> {
         let mut waits = self.introspection.waits(deadline::timeout(headers));
-        let caller = self.introspection.callers.from_headers(headers, &mut waits).await.map_err(|e| refused(&e))?;
-        Ok((caller, waits))
+        let certificate = Secured::certificate(extensions);
+        let caller = self.introspection.callers.from_call(headers, certificate, &mut waits).await;
+        Ok((caller.map_err(|e| refused(&e))?, waits))
     }
 
     /// Where the caller may ask nothing, the whole batch or stream is refused rather than each request.

@@ -12,7 +12,7 @@ use tessera_check::AccessClaims;
 use tessera_introspector::config::{Introspection, Sync};
 use tessera_introspector::{Config, Deps, Running, start};
 use tessera_keys::SigningKey;
-use tessera_kit::config::{Listen, Log, Telemetry};
+use tessera_kit::config::{Listen, Log, Telemetry, Tls};
 use tessera_kit::random::SystemRandom;
 use tessera_kit::serve::{Serving, Stop};
 use tessera_ledger::{ClientState, Event, KeyFact};
@@ -69,12 +69,16 @@ pub(crate) fn config(issuer_grpc: String) -> Config {
         listen: Listen::free_ports(),
         sync: Sync {
             issuer_grpc,
-            client_id: "tessera-introspector".to_owned(),
+            client_id: Some("tessera-introspector".to_owned()),
             client_secret_file: None,
             client_secret: Some("feed-secret".to_owned()),
+            ca_file: None,
+            client_cert_file: None,
+            client_key_file: None,
             max_staleness: Duration::from_secs(10),
             name: "test".to_owned(),
         },
+        tls: Tls::default(),
         introspection: Introspection {
             wait: Duration::from_millis(300),
             drain: Duration::from_millis(300),

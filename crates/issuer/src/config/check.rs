@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use tessera_kit::config::{ConfigError, ConfigErrors};
+use tessera_kit::config::{ConfigError, ConfigErrors, MappedIdentity};
+use tessera_kit::tls::Identities;
+use tessera_types::scope::reserved;
 use tessera_types::{Algorithm, Audience, ScopeSet};
 
 use super::Config;
@@ -38,6 +40,8 @@ pub struct Checked {
     pub kek_file: PathBuf,
     /// See [`Secrets::old_kek_files`](super::Secrets::old_kek_files).
     pub old_kek_files: Vec<PathBuf>,
+    /// What the holders of certificates may do: scopes, by name.
+    pub identities: Identities<Vec<&'static str>>,
     /// Whether the key-encryption key may be made where it is missing: only at its default place.
     pub make_kek: bool,
 }
@@ -77,6 +81,9 @@ impl Config {
             "paths of key-encryption keys, or an empty list",
         );
         let owner_scopes = self.applications.check(&mut wrong);
+        wrong.0.extend(self.tls.mistakes(&self.listen.listeners()));
+        let (identities, mistakes) = self.tls.identities(certified_scopes);
+        wrong.0.extend(mistakes);
         let mail = self.mail.check(&self.data_dir, &mut wrong);
         let signing_alg: Option<Algorithm> = self.tokens.signing_alg.parse().ok();
         wrong.unless(signing_alg.is_some(), "tokens.signing_alg", "RS256, ES256 or EdDSA");
@@ -96,6 +103,7 @@ impl Config {
                     owner_scopes,
                     mail,
                     trusted_proxies: networks,
+                    identities,
                     keys: self.key_policy(signing_alg),
                     database_url: self.database_url(),
                     make_kek: self.secrets.kek_file.as_os_str().is_empty(),
@@ -204,6 +212,18 @@ impl Mistakes {
             }
         }
     }
+}
+
+/// What a certificate may stand for: what clients' own tokens do, and people's never (security.md, item 44).
+const CERTIFIABLE: [&str; 3] = [reserved::ADMIN, reserved::ADMIN_READ, reserved::SYNC];
+
+fn certified_scopes(entry: &MappedIdentity) -> Result<Vec<&'static str>, &'static str> {
+    if entry.client_id.is_some() {
+        return Err("client_id is the introspectors': here an identity has scopes");
+    }
+    let known = |scope: &String| CERTIFIABLE.into_iter().find(|known| known == scope);
+    let scopes: Option<Vec<_>> = entry.scopes.iter().map(known).collect();
+    scopes.filter(|scopes| !scopes.is_empty()).ok_or("needs scopes: tessera.admin, tessera.admin.read or tessera.sync")
 }
 
 /// A network, or an address alone.

@@ -1,20 +1,19 @@
 //! Who calls: from metadata to what operations ask for.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use tessera_api::status::status;
-use tessera_check::Verified;
 use tessera_kit::http::{Authorization, AuthorizationError};
 use tessera_kit::serve::Peer;
 use tessera_store::{Action, Actor};
+use tessera_kit::tls::Secured;
 use tessera_types::{ErrorCode, Failure, PresentedSecret};
 use tonic::{Request, Status};
 
 use crate::audit::By;
 use crate::client_auth::{AuthMethod, PresentedClient};
 use crate::context::Context;
-use crate::operations::access::{self, AccessError};
+use crate::operations::access::{self, AccessError, Caller};
 
 /// What is wrong with the way a client presents itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -76,34 +75,50 @@ pub(super) fn presented<T>(request: &Request<T>, id: &str, secret: &str) -> Resu
     }
 }
 
-/// Lets a call pass that presents a Bearer token for the issuer with one of the scopes, and says on whose behalf it is made: what it
-/// changes is recorded as that caller's.
+/// Lets a call pass that presents a Bearer token for the issuer with one of the scopes, or no token but a certificate with one, and says
+/// on whose behalf it is made: what it changes is recorded as that caller's.
 pub(super) async fn allow<T>(
     cx: &Context,
     request: &Request<T>,
     any_of: &'static [&'static str],
 ) -> Result<Context, Status> {
     let caller = verified(cx, request, any_of).await?;
-    let actor = Actor::Client(caller.claims().client.clone());
-    Ok(cx.acting(By { actor, from: peer(request), request_id: None }))
+    Ok(cx.acting(By { actor: caller.actor(), from: peer(request), request_id: None }))
 }
 
-/// As [`allow`], with what the token says.
+/// As [`allow`], with who was let pass.
 pub(super) async fn verified<T>(
     cx: &Context,
     request: &Request<T>,
     any_of: &'static [&'static str],
-) -> Result<Arc<Verified>, Status> {
-    let token = match authorization(request)? {
-        Some(Authorization::Bearer(token)) => Some(token),
-        Some(Authorization::Basic(_)) | None => None,
+) -> Result<Caller, Status> {
+    let (token, certificate) = match authorization(request)? {
+        Some(Authorization::Bearer(token)) => (Some(token), None),
+        Some(Authorization::Basic(_)) => (None, None),
+        None => (None, Secured::certificate(request.extensions())),
     };
-    access::authorize(cx, token.as_ref().map(tessera_kit::http::BearerToken::expose), any_of).await.map_err(|error| {
+    let let_pass = match certificate {
+        Some(certificate) => access::certified(cx, certificate, any_of),
+        None => {
+            let token = token.as_ref().map(tessera_kit::http::BearerToken::expose);
+            access::authorize(cx, token, any_of).await.map(Caller::Token)
+        }
+    };
+    let_pass.map_err(|error| {
         if !matches!(error, AccessError::CannotTell(_)) {
             let cx = cx.reached_from(peer(request));
             cx.refused(cx.did(Action::AdministrationRefused).because(error.reason()));
         }
         refused(&error)
+    })
+}
+
+/// Whether a call presents what administrators do, rather than what clients do: a Bearer token, or nothing but a certificate that is
+/// somebody's here.
+pub(super) fn is_of_an_administrator<T>(cx: &Context, request: &Request<T>) -> Result<bool, Status> {
+    Ok(match authorization(request)? {
+        Some(authorization) => matches!(authorization, Authorization::Bearer(_)),
+        None => Secured::certificate(request.extensions()).is_some_and(|certificate| access::knows(cx, certificate)),
     })
 }
 

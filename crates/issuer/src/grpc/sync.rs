@@ -10,7 +10,7 @@ use tessera_api::sync::v1::sync_service_server::SyncService;
 use tessera_api::sync::v1::{AuthenticateClientRequest, AuthenticateClientResponse, WatchRequest, WatchResponse};
 use tessera_kit::serve::Stop;
 use tessera_types::scope::reserved;
-use tessera_types::{ClientId, ErrorCode, Failure, PresentedSecret};
+use tessera_types::{ErrorCode, Failure, PresentedSecret};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
@@ -30,7 +30,7 @@ const STREAMS_PER_CLIENT: usize = 1024;
 pub(crate) struct Feed {
     cx: Context,
     stop: Stop,
-    open: Arc<Mutex<HashMap<ClientId, usize>>>,
+    open: Arc<Mutex<HashMap<Arc<str>, usize>>>,
 }
 
 impl Feed {
@@ -66,7 +66,7 @@ impl SyncService for Feed {
 
     async fn watch(&self, request: Request<Streaming<WatchRequest>>) -> Result<Response<Self::WatchStream>, Status> {
         let caller = access::verified(&self.cx, &request, &[reserved::SYNC]).await?;
-        let place = Place::take(&self.open, &caller.claims().client).ok_or_else(|| access::refused(&TooManyStreams))?;
+        let place = Place::take(&self.open, caller.name()).ok_or_else(|| access::refused(&TooManyStreams))?;
         let (sender, receiver) = mpsc::channel(QUEUE);
         let driver = Driver::new(self.cx.clone(), caller, sender);
         let stop = self.stop.clone();
@@ -99,31 +99,32 @@ impl SyncService for Feed {
     }
 }
 
-/// A client's place among its streams, given back when dropped.
+/// A caller's place among its streams, given back when dropped.
 struct Place {
-    open: Arc<Mutex<HashMap<ClientId, usize>>>,
-    client: ClientId,
+    open: Arc<Mutex<HashMap<Arc<str>, usize>>>,
+    caller: Arc<str>,
 }
 
 impl Place {
-    fn take(open: &Arc<Mutex<HashMap<ClientId, usize>>>, client: &ClientId) -> Option<Self> {
+    fn take(open: &Arc<Mutex<HashMap<Arc<str>, usize>>>, caller: &str) -> Option<Self> {
+        let caller: Arc<str> = caller.into();
         let mut counts = open.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(client.clone()).or_insert(0);
+        let count = counts.entry(Arc::clone(&caller)).or_insert(0);
         if *count >= STREAMS_PER_CLIENT {
             return None;
         }
         *count += 1;
-        Some(Self { open: Arc::clone(open), client: client.clone() })
+        Some(Self { open: Arc::clone(open), caller })
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let mut counts = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.client) {
+        if let Some(count) = counts.get_mut(&self.caller) {
             *count -= 1;
             if *count == 0 {
-                counts.remove(&self.client);
+                counts.remove(&self.caller);
             }
         }
     }

@@ -5,7 +5,6 @@ use std::net::IpAddr;
 use tessera_api::oauth::v1::issue_token_request::Grant;
 use tessera_api::oauth::v1::token_service_server::TokenService;
 use tessera_api::oauth::v1::{IssueTokenRequest, IssueTokenResponse, RevokeTokenRequest, RevokeTokenResponse};
-use tessera_kit::http::Authorization;
 use tessera_types::scope::reserved;
 use tessera_types::{GrantType, Scope, ScopeSet};
 use tonic::{Request, Response, Status};
@@ -50,7 +49,7 @@ impl Tokens {
     async fn authority(&self, request: &Request<RevokeTokenRequest>) -> Result<(Context, Authority), Status> {
         let fields = request.get_ref();
         let unnamed = fields.client_id.is_empty() && fields.client_secret.is_empty();
-        if unnamed && matches!(access::authorization(request)?, Some(Authorization::Bearer(_))) {
+        if unnamed && access::is_of_an_administrator(&self.0, request)? {
             let cx = access::allow(&self.0, request, &[reserved::ADMIN]).await?;
             return Ok((cx, Authority::Administrator));
         }

@@ -5,14 +5,18 @@ use std::net::IpAddr;
 use axum::http::{Extensions, HeaderMap, Request};
 use tessera_kit::calls;
 use tessera_kit::serve::Peer;
+use tessera_kit::tls::Secured;
 
 use crate::context::Context;
 
 /// Whether the client spoke HTTPS: to us, or to a proxy of ours that says so.
 pub(super) fn is_https<B>(cx: &Context, request: &Request<B>) -> bool {
-    // This process's own listeners speak plain HTTP.
-    let said = last(request.headers(), "x-forwarded-proto");
-    is_trusted(cx, peer(request.extensions())) && said.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"))
+    let said = last(request.headers(), "x-forwarded-proto").filter(|_| is_trusted(cx, peer(request.extensions())));
+    match said {
+        // Between it and us is another connection, whatever that is.
+        Some(scheme) => scheme.eq_ignore_ascii_case("https"),
+        None => request.extensions().get::<Secured>().is_some(),
+    }
 }
 
 /// Where a request comes from: the connection's other end or, where that is a proxy of ours, whom it names; the nearest address that

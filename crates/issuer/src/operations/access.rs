@@ -1,13 +1,16 @@
 //! Who may call what is not for clients: administration, the feed (security.md, item 44).
 //!
 //! A Bearer token whose audience is the issuer and that has the scope. Reserved scopes come by client credentials only, so that a
-//! person's token never administers; the check here says so once more.
+//! person's token never administers; the check here says so once more. Or a client certificate to which the configuration gives the scope,
+//! where there is nothing else: what a token does not allow, a certificate beside it does not either.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tessera_check::{AudienceRule, CannotTell, Refused, Verdict, Verified};
 use tessera_kit::calls;
+use tessera_kit::tls::{IdentityName, PeerCertificate};
+use tessera_store::Actor;
 use tessera_types::{Audience, ErrorCode, Failure, Revision};
 
 use crate::context::Context;
@@ -21,6 +24,12 @@ pub enum AccessError {
     /// There was no Bearer token.
     #[error("no bearer token")]
     NoToken,
+    /// There was nothing but a certificate, and that is nobody's here.
+    #[error("the client certificate is nobody's here")]
+    UnknownCertificate,
+    /// The certificate is not given the scope.
+    #[error("the client certificate is not given the scope {0}")]
+    CertificateScope(&'static str),
     /// The token is not active, or not for the issuer.
     #[error("the bearer token is not active here")]
     InvalidToken,
@@ -35,8 +44,8 @@ pub enum AccessError {
 impl Failure for AccessError {
     fn code(&self) -> ErrorCode {
         match self {
-            Self::NoToken | Self::InvalidToken => ErrorCode::InvalidToken,
-            Self::InsufficientScope(_) => ErrorCode::InsufficientScope,
+            Self::NoToken | Self::UnknownCertificate | Self::InvalidToken => ErrorCode::InvalidToken,
+            Self::InsufficientScope(_) | Self::CertificateScope(_) => ErrorCode::InsufficientScope,
             Self::CannotTell(CannotTell::Busy) => ErrorCode::Throttled,
             Self::CannotTell(_) => ErrorCode::TemporarilyUnavailable,
         }
@@ -45,8 +54,9 @@ impl Failure for AccessError {
     fn reason(&self) -> &'static str {
         match self {
             Self::NoToken => "BEARER_TOKEN_MISSING",
+            Self::UnknownCertificate => "CLIENT_CERTIFICATE_UNKNOWN",
             Self::InvalidToken => "BEARER_TOKEN_INVALID",
-            Self::InsufficientScope(_) => "SCOPE_MISSING",
+            Self::InsufficientScope(_) | Self::CertificateScope(_) => "SCOPE_MISSING",
             Self::CannotTell(CannotTell::Busy) => "TOO_MANY_UNKNOWN_TOKENS",
             Self::CannotTell(_) => "NOT_READY",
         }
@@ -55,6 +65,12 @@ impl Failure for AccessError {
     fn advice(&self) -> &'static str {
         match self {
             Self::NoToken => "Send authorization: Bearer with a token whose audience is this issuer.",
+            Self::UnknownCertificate => {
+                "The certificate is good, but [[tls.identities]] does not say whose it is. Map one of its names, or send authorization too."
+            }
+            Self::CertificateScope(_) => {
+                "The certificate is not given the scope for this call: see [[tls.identities]] in the issuer's configuration."
+            }
             Self::InvalidToken => "The Bearer token is expired, revoked or not meant for this issuer. Get a new one.",
             Self::InsufficientScope(_) => {
                 "The Bearer token lacks the scope for this call. See the service's documentation."
@@ -63,6 +79,75 @@ impl Failure for AccessError {
             Self::CannotTell(_) => "The server cannot check tokens now. Try again.",
         }
     }
+}
+
+/// Who was let pass.
+#[derive(Clone, Debug)]
+pub enum Caller {
+    /// The bearer of a token.
+    Token(Arc<Verified>),
+    /// The holder of a certificate.
+    Certificate {
+        /// The name by which the configuration knows it.
+        name: IdentityName,
+        /// The certificate.
+        certificate: Arc<PeerCertificate>,
+    },
+}
+
+impl Caller {
+    /// What to call them: a client's identifier, or a name of a certificate, which is told from it by its `dns:` or `uri:`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Token(token) => token.claims().client.as_str(),
+            Self::Certificate { name, .. } => name.as_str(),
+        }
+    }
+
+    /// As whom the audit knows them.
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        match self {
+            Self::Token(token) => Actor::Client(token.claims().client.clone()),
+            Self::Certificate { name, .. } => Actor::Identity(name.as_str().to_owned()),
+        }
+    }
+
+    /// Whether they may go on, at what has no end of its own.
+    #[must_use]
+    pub fn is_still_good(&self, cx: &Context) -> bool {
+        match self {
+            Self::Token(token) => {
+                let audience = std::slice::from_ref(&cx.policy.issuer_audience);
+                cx.checker.is_unrevoked(token, AudienceRule { resources: audience, only: None })
+            }
+            Self::Certificate { certificate, .. } => certificate.is_valid(cx.clock.now()),
+        }
+    }
+}
+
+/// Whether a certificate is anybody's here.
+#[must_use]
+pub fn knows(cx: &Context, certificate: &PeerCertificate) -> bool {
+    cx.policy.identities.find(certificate, cx.clock.now()).is_some()
+}
+
+/// Checks that a certificate is given one of the scopes; the first one named is what is asked for in errors.
+///
+/// # Errors
+/// [`AccessError::UnknownCertificate`] and [`AccessError::CertificateScope`].
+pub fn certified(
+    cx: &Context,
+    certificate: &Arc<PeerCertificate>,
+    any_of: &'static [&'static str],
+) -> Result<Caller, AccessError> {
+    let found = cx.policy.identities.find(certificate, cx.clock.now());
+    let (name, scopes) = found.ok_or(AccessError::UnknownCertificate)?;
+    if !any_of.iter().any(|scope| scopes.contains(scope)) {
+        return Err(AccessError::CertificateScope(any_of.first().copied().unwrap_or_default()));
+    }
+    Ok(Caller::Certificate { name: name.clone(), certificate: Arc::clone(certificate) })
 }
 
 /// Checks that a Bearer token is for the issuer and has one of the scopes; the first one named is what is asked for in errors.

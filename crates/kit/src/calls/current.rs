@@ -127,6 +127,12 @@ pub fn is_traced() -> bool {
     CURRENT.try_with(|call| call.place.is_some()).unwrap_or_default()
 }
 
+/// What the current call is called in logs; `None` outside of a call.
+#[must_use]
+pub fn request_id() -> Option<String> {
+    CURRENT.try_with(|call| call.request_id().as_str().to_owned()).ok()
+}
+
 /// Where the current call stands in its trace; `None` where it is not traced.
 #[must_use]
 pub fn place() -> Option<TraceParent> {

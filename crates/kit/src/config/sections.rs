@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::tls::Listeners;
 use crate::logs::Format;
 
 /// `[listen]`: where the service listens; by default on loopback, at the service's own ports.
@@ -34,6 +35,12 @@ impl<const HTTP: u16, const GRPC: u16, const OPS: u16> Listen<HTTP, GRPC, OPS> {
     pub fn free_ports() -> Self {
         let any = (Ipv4Addr::LOCALHOST, 0).into();
         Self { http: any, grpc: any, ops: any, workers: 0 }
+    }
+
+    /// The addresses with their names.
+    #[must_use]
+    pub const fn listeners(&self) -> Listeners {
+        [("http", self.http), ("grpc", self.grpc), ("ops", self.ops)]
     }
 }
 

@@ -22,6 +22,9 @@ const NOT_KEYS: &[&str] = &[
     "CLIENT_ID",
     "CLIENT_SECRET",
     "CLIENT_SECRET_FILE",
+    "CA_FILE",
+    "CERT_FILE",
+    "KEY_FILE",
 ];
 
 /// A file and environment variables, the latter over the former.

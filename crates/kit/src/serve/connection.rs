@@ -18,6 +18,7 @@ use super::call::{self, Protocol};
 use super::linger;
 use super::stop::Stop;
 use crate::calls::Calls;
+use crate::tls::{Acceptor, Secured};
 
 /// How often an idle HTTP/2 connection is probed, and how long its answer may take: what no router between forgets.
 const KEEPALIVE: Duration = Duration::from_secs(30);
@@ -49,6 +50,10 @@ pub(super) struct Terms<S> {
     pub(super) stop: Stop,
     /// What sees the calls, where anything does.
     pub(super) calls: Option<Calls>,
+    /// What makes its handshake, where it is to be encrypted.
+    pub(super) tls: Option<Acceptor>,
+    /// What the handshake told, once it is.
+    pub(super) secured: Option<Secured>,
 }
 
 /// The settings of every connection.
@@ -75,14 +80,17 @@ where
     S: Service<Request<Body>, Response = Response, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
 {
-    let Terms { service, protocol, builder, stop, calls } = terms;
+    let Terms { service, protocol, builder, stop, calls, secured, .. } = terms;
     let service = service_fn(move |request: Request<Incoming>| {
-        let mut service = service.clone();
+        let (mut service, secured) = (service.clone(), secured.clone());
         let seen = calls.as_ref().map(|calls| calls.begin(protocol == Protocol::Grpc, peer.ip(), &request));
         async move {
             let timeout = call::timeout(protocol, request.headers());
             let (mut request, rest) = linger::listen(request);
             request.extensions_mut().insert(Peer(peer));
+            if let Some(secured) = secured {
+                request.extensions_mut().insert(secured);
+            }
             let answer = call::run(protocol, timeout, async move { service.call(request).await });
             let response = match seen {
                 Some(seen) => seen.answered(answer).await,
@@ -140,8 +148,8 @@ mod tests {
             "done"
         };
         let service = Router::new().route("/", get(handler)).with_state(());
-        let (protocol, stop) = (Protocol::Http, stop.clone());
-        let terms = Terms { service, protocol, builder: builder(protocol), stop, calls: None };
+        let (protocol, builder, stop) = (Protocol::Http, builder(Protocol::Http), stop.clone());
+        let terms = Terms { service, protocol, builder, stop, calls: None, tls: None, secured: None };
         let (mut near, far) = tokio::io::duplex(4096);
         let serving = tokio::spawn(serve(far, ([127, 0, 0, 1], 1).into(), AGE, terms));
         near.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.expect("sent");

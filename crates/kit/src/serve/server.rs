@@ -19,8 +19,10 @@ use tower::Service;
 use super::call::Protocol;
 use super::connection::{self, Terms};
 use super::listener::{BindError, Listener};
+use super::secure;
 use super::stop::Stop;
 use crate::calls::{Calls, note_routes};
+use crate::tls::Acceptor;
 
 /// How long a connection lives, give or take a tenth, so that balancers spread load anew.
 const MAX_AGE: Duration = Duration::from_mins(5);
@@ -42,6 +44,7 @@ pub struct Server {
     listeners: Vec<Listener>,
     protocol: Protocol,
     calls: Option<Calls>,
+    tls: Option<Acceptor>,
 }
 
 /// A running server.
@@ -73,7 +76,7 @@ impl Server {
     /// [`BindError`].
     pub fn grpc(addr: SocketAddr, workers: usize) -> Result<Self, BindError> {
         let listeners = Listener::bind_many(addr, "grpc", workers)?;
-        Ok(Self { listeners, protocol: Protocol::Grpc, calls: None })
+        Ok(Self { listeners, protocol: Protocol::Grpc, calls: None, tls: None })
     }
 
     /// Binds an HTTP/1 and HTTP/2 server; `purpose` is its name in `[listen]`.
@@ -81,13 +84,20 @@ impl Server {
     /// # Errors
     /// [`BindError`].
     pub fn http(addr: SocketAddr, purpose: &'static str) -> Result<Self, BindError> {
-        Ok(Self { listeners: vec![Listener::bind(addr, purpose)?], protocol: Protocol::Http, calls: None })
+        let listeners = vec![Listener::bind(addr, purpose)?];
+        Ok(Self { listeners, protocol: Protocol::Http, calls: None, tls: None })
     }
 
     /// Has every call seen: measured, traced, and named in the log.
     #[must_use]
     pub fn seen_by(self, calls: &Calls) -> Self {
         Self { calls: Some(calls.clone()), ..self }
+    }
+
+    /// Speaks TLS, where there is something to make handshakes with.
+    #[must_use]
+    pub fn secured(self, tls: Option<Acceptor>) -> Self {
+        Self { tls, ..self }
     }
 
     /// Where it listens.
@@ -127,7 +137,15 @@ impl Server {
         let addr = self.addr();
         let (alive, running) = mpsc::channel(1);
         let builder = connection::builder(self.protocol);
-        let terms = Terms { service, protocol: self.protocol, builder, stop: options.stop.clone(), calls: self.calls };
+        let terms = Terms {
+            service,
+            protocol: self.protocol,
+            builder,
+            stop: options.stop.clone(),
+            calls: self.calls,
+            tls: self.tls,
+            secured: None,
+        };
         let several = self.listeners.len() > 1;
         for (index, listener) in self.listeners.into_iter().enumerate() {
             let (terms, alive, random) = (terms.clone(), alive.clone(), Arc::clone(&options.random));
@@ -189,7 +207,7 @@ where
                 let (terms, alive) = (terms.clone(), alive.clone());
                 let age = age(&*random);
                 tokio::spawn(async move {
-                    connection::serve(stream, peer, age, terms).await;
+                    secure::serve(stream, peer, age, terms).await;
                     drop(alive);
                 });
             }

@@ -11,7 +11,7 @@ use crate::commands::key;
 use crate::connect::{Access, Administrator};
 use crate::jwt::Decoded;
 use crate::problem::{Exit, Problem};
-use crate::settings::{Fixture, Given, Settings};
+use crate::settings::Settings;
 
 /// One thing that was looked at.
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -53,7 +53,7 @@ pub(super) async fn explain(
         Err(problem) => return vec![Finding::new("form", false, problem.message)],
     };
     let mut findings = of_token(&decoded, app.clock.now());
-    match administrator(settings, app).await {
+    match app.administrator_with(settings, Access::Read).await {
         Ok(admin) => findings.extend(of_issuer(&decoded, &admin).await),
         Err(problem) => {
             let detail = format!("the issuer was not asked about client and key: {}", problem.message);
@@ -62,12 +62,6 @@ pub(super) async fn explain(
     }
     findings.extend(of_answer(answer, &findings));
     findings
-}
-
-async fn administrator(settings: &Settings, app: &App<'_>) -> Result<Administrator, Problem> {
-    let credential = settings.credential(&Given::default(), &settings.issuer, Fixture::Admin)?;
-    let channel = app.issuer(settings).await?;
-    Administrator::sign_in(channel, &credential, Access::Read, app.timeout()).await
 }
 
 /// What the token says of itself.

@@ -1,11 +1,11 @@
 //! `tessera token revoke`: one token, or every token of a client or a user.
 
 use clap::Args;
-use tessera_api::oauth::v1::RevokeTokenRequest;
 use tessera_api::oauth::v1::token_service_client::TokenServiceClient;
+use tessera_api::oauth::v1::{RevokeTokenRequest, RevokeTokenResponse};
 use tessera_types::{ClientId, RefreshToken};
-use tonic::Request;
 use tonic::transport::Channel;
+use tonic::{Request, Response};
 
 use super::argument::TokenArg;
 use crate::app::App;
@@ -64,10 +64,15 @@ impl Revoke {
             return app.show(&Done::would("revoked", named.name));
         }
         let settings = app.settings()?;
-        let credential = settings.credential(&Given::default(), &settings.issuer, Fixture::Admin)?;
         let channel = app.issuer(&settings).await?;
         let message = || RevokeTokenRequest { token: token.to_string(), ..RevokeTokenRequest::default() };
         let mut service = TokenServiceClient::new(channel.clone());
+        if settings.is_by_certificate(&Given::default(), &settings.issuer) {
+            let admin = Administrator::by_certificate(channel, app.timeout());
+            let answer = service.revoke_token(admin.request(message())).await?;
+            return app.show(&Done::did("revoked", named.name, revision(answer)));
+        }
+        let credential = settings.credential(&Given::default(), &settings.issuer, Fixture::Admin)?;
         let mut as_client = None;
         if named.opaque || named.client.as_deref() == Some(credential.client_id.as_str()) {
             let request = connect::request(message(), credential.basic()?, app.timeout());
@@ -78,9 +83,12 @@ impl Revoke {
             Some(Err(problem)) if !named.opaque || problem.reason != ANOTHERS => return Err(problem),
             _ => service.revoke_token(as_administrator(message(), channel, &credential, app).await?).await?,
         };
-        let revision = Some(answer.into_inner().revision).filter(|revision| !revision.is_empty());
-        app.show(&Done::did("revoked", named.name, revision))
+        app.show(&Done::did("revoked", named.name, revision(answer)))
     }
+}
+
+fn revision(answer: Response<RevokeTokenResponse>) -> Option<String> {
+    Some(answer.into_inner().revision).filter(|revision| !revision.is_empty())
 }
 
 /// What a token says of itself.

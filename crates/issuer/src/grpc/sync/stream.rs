@@ -1,11 +1,9 @@
 //! One stream: the feed's state machine with the network, the log and the clock around it.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tessera_api::sync::v1::{EventTrace, WatchRequest, WatchResponse, watch_response};
-use tessera_check::{AudienceRule, Verified};
 use tessera_kit::serve::Stop;
 use tessera_ledger::feed::{Feed, FeedError, Output, Terms};
 use tessera_ledger::message::Response;
@@ -18,6 +16,7 @@ use tonic::{Status, Streaming};
 use crate::context::Context;
 use crate::grpc::access;
 use crate::log::Holder;
+use crate::operations::access::Caller;
 
 /// How often an introspector hears from the issuer when nothing happens.
 const HEARTBEAT: Duration = Duration::from_millis(500);
@@ -102,7 +101,7 @@ impl Failure for StreamError {
 /// The driver of one stream.
 pub(super) struct Driver {
     cx: Context,
-    caller: Arc<Verified>,
+    caller: Caller,
     sender: mpsc::Sender<Result<WatchResponse, Status>>,
     feed: Feed,
     /// Its place in the barrier, and how long it may go on answering.
@@ -111,7 +110,7 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    pub(super) fn new(cx: Context, caller: Arc<Verified>, sender: mpsc::Sender<Result<WatchResponse, Status>>) -> Self {
+    pub(super) fn new(cx: Context, caller: Caller, sender: mpsc::Sender<Result<WatchResponse, Status>>) -> Self {
         let terms =
             Terms { issuer: cx.policy.issuer_url.clone(), heartbeat_interval: HEARTBEAT, hello_timeout: HELLO_WITHIN };
         let feed = Feed::new(terms, cx.clock.monotonic());
@@ -187,8 +186,7 @@ impl Driver {
         if !self.cx.publication.in_touch(now) {
             return Err(StreamError::OutOfTouch);
         }
-        let audience = AudienceRule { resources: std::slice::from_ref(&self.cx.policy.issuer_audience), only: None };
-        if !self.cx.checker.is_unrevoked(&self.caller, audience) {
+        if !self.caller.is_still_good(&self.cx) {
             return Err(StreamError::Revoked);
         }
         Ok(self.feed.tick(now)?)

@@ -1,0 +1,51 @@
+//! Between accepting a connection and serving it: the handshake, where there is to be one.
+//!
+//! It runs in the connection's own task: who begins one and says no more keeps nobody else waiting, and not for ever either.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::Response;
+use http::Request;
+use tokio::net::TcpStream;
+use tower::Service;
+
+use super::connection::{self, Terms};
+use crate::tls::Failed;
+
+/// How long a handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// How long one that runs when the process begins to stop may go on: its client is told to go elsewhere in the protocol it speaks.
+const PARTING: Duration = Duration::from_secs(1);
+
+/// Serves a connection, after its handshake where the listener speaks TLS.
+pub(super) async fn serve<S>(stream: TcpStream, peer: SocketAddr, age: Duration, mut terms: Terms<S>)
+where
+    S: Service<Request<Body>, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    let Some(tls) = terms.tls.take() else { return connection::serve(stream, peer, age, terms).await };
+    let parting = async {
+        terms.stop.draining().await;
+        tokio::time::sleep(PARTING).await;
+    };
+    let accepted = tokio::select! {
+        accepted = tls.accept(stream) => accepted,
+        () = tokio::time::sleep(HANDSHAKE) => Err(Failed::Late),
+        () = parting => Err(Failed::Late),
+        () = terms.stop.over() => Err(Failed::Late),
+    };
+    match accepted {
+        Ok((stream, secured)) => {
+            terms.secured = Some(secured);
+            connection::serve(stream, peer, age, terms).await;
+        }
+        Err(failed) => {
+            tls.failed(&failed);
+            tracing::debug!(%peer, error = %failed, "a handshake came to nothing");
+        }
+    }
+}
