@@ -9,6 +9,7 @@ mod fresh;
 mod fuzz;
 mod layers;
 mod pages;
+mod previous;
 mod run;
 mod tally;
 mod test;
@@ -16,6 +17,7 @@ mod tools;
 mod workspace;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -50,6 +52,12 @@ enum Habit {
     },
     /// Runs the pages' tests in a real browser, and leaves pictures of every state to be looked at.
     Pages,
+    /// At a release: records its schema, its feed's messages and a database of each kind, for the next version to be tested against.
+    RecordPrevious {
+        /// Where the release's binaries are.
+        #[arg(long, value_name = "PATH", default_value = "target/debug")]
+        bin_dir: PathBuf,
+    },
     /// Checks the dependency directions alone.
     Layers,
     /// Measures Introspect against an empty handler, as optimised as what ships.
@@ -67,6 +75,7 @@ fn main() -> ExitCode {
         Habit::Ci => Ok(ci::ci(&workspace)),
         Habit::Fuzz { target, seconds } => fuzz::fuzz(&workspace, target.as_deref(), seconds).map(|()| true),
         Habit::Pages => pages::pages(&workspace),
+        Habit::RecordPrevious { bin_dir } => previous::record(&workspace, &bin_dir).map(|()| true),
         Habit::Layers => layers::layers(&workspace).map(|()| true),
         Habit::Bench { arguments } => bench::bench(&workspace, &arguments).map(|()| true),
     });

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tessera_introspector::config::{Introspection, Sync};
+use tessera_introspector::config::{Introspection, Limits, Sync};
 use tessera_issuer::config::{Dialects, Tokens};
 use tessera_issuer::operations::setup::Setup;
 use tessera_issuer::operations::setup::administrator::INTROSPECTOR;
 use tessera_issuer::{StartError, StartOptions};
-use tessera_kit::config::{Listen, Log};
+use tessera_kit::config::{Listen, Log, Stopping};
 use tessera_kit::random::SystemRandom;
 use tessera_types::{Clock, Randomness};
 
@@ -62,6 +62,7 @@ impl OwnPair {
             listen: if plan.free_ports { Listen::free_ports() } else { Listen::default() },
             tokens: Tokens { password_grant: true, ..Tokens::default() },
             dialects: Dialects::for_development(),
+            stop: Stopping::at_once(),
             ..tessera_issuer::Config::default()
         };
         let issuer = tessera_issuer::start(config, deps, StartOptions { fixtures: true })
@@ -155,6 +156,8 @@ async fn introspector(
             name: "tessera-dev".to_owned(),
         },
         introspection: Introspection::default(),
+        limits: Limits::default(),
+        stop: Stopping::at_once(),
         log: Log::default(),
     };
     let deps = tessera_introspector::Deps { clock: Arc::clone(clock), random };

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
-use tessera_kit::config::{self, ConfigError, ConfigErrors, Listen, Loaded, Log, Sources, Span, duration};
+use tessera_kit::config::{
+    self, CONNECTIONS, ConfigError, ConfigErrors, Listen, Loaded, Log, Sources, Span, Stopping, connections_mistake,
+    duration,
+};
 use tessera_kit::token_source::SecretSource;
 use tessera_ledger::message::{LONGEST_NAME, LONGEST_STALENESS};
 use tessera_types::{Audience, PresentedSecret};
@@ -23,6 +26,12 @@ pub struct Config {
     /// Answering.
     #[serde(default)]
     pub introspection: Introspection,
+    /// Limits.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Stopping.
+    #[serde(default)]
+    pub stop: Stopping,
     /// Logs.
     #[serde(default)]
     pub log: Log,
@@ -65,10 +74,20 @@ pub struct Introspection {
     #[serde(with = "duration")]
     #[schemars(with = "Span")]
     pub wait: Duration,
-    /// How long calls in flight may take to finish when the process stops.
-    #[serde(with = "duration")]
-    #[schemars(with = "Span")]
-    pub drain: Duration,
+}
+
+/// `[limits]`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Limits {
+    /// How many connections each of HTTP, gRPC and ops takes: 1 to 1000000. More are closed at once.
+    pub connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { connections: CONNECTIONS }
+    }
 }
 
 impl Default for Introspection {
@@ -78,7 +97,6 @@ impl Default for Introspection {
             cache_capacity: 200_000,
             signature_percent: 50,
             wait: Duration::from_secs(2),
-            drain: Duration::from_secs(10),
         }
     }
 }
@@ -115,6 +133,8 @@ impl Config {
         demand(answering.audience.parse::<Audience>().is_ok(), "introspection.audience", "must be an audience");
         demand((1..=100).contains(&answering.signature_percent), "introspection.signature_percent", "must be 1 to 100");
         demand(answering.cache_capacity > 0, "introspection.cache_capacity", "must be at least 1");
+        errors.extend(self.stop.mistakes());
+        errors.extend(connections_mistake(self.limits.connections));
         errors
     }
 }

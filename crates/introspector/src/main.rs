@@ -34,28 +34,27 @@ fn main() -> ExitCode {
         Ok(logs) => logs,
         Err(error) => return complain(&error, EXIT_CODE),
     };
-    match run(&config, arguments.config.as_ref(), &logs) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!(error = chain(&*error), "the introspector cannot run");
-            ExitCode::FAILURE
+    serve::process(async {
+        match run(&config, arguments.config.as_ref(), &logs).await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                tracing::error!(error = chain(&*error), "the introspector cannot run");
+                ExitCode::FAILURE
+            }
         }
-    }
+    })
 }
 
-#[tokio::main]
 async fn run(config: &Config, file: Option<&PathBuf>, logs: &Logs) -> anyhow::Result<()> {
-    let mut hangups = Hangups::listen()?;
+    let (mut hangups, mut signals) = (Hangups::listen()?, serve::Signals::listen()?);
     let running = start(config.clone(), Deps::system()).await?;
     tracing::info!(http = %running.http_addr, grpc = %running.grpc_addr, ops = %running.ops_addr, "the introspector listens");
     let reloads = Reloads::new(running.metrics());
-    let mut stopped = std::pin::pin!(serve::terminated());
     loop {
         tokio::select! {
-            stopped = &mut stopped => {
-                stopped?;
-                tracing::info!("stopping");
-                running.shutdown().await;
+            () = signals.next() => {
+                running.shutdown_unless(signals.next()).await;
+                tracing::info!("the introspector has stopped");
                 return Ok(());
             }
             () = hangups.next() => {

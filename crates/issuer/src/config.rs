@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tessera_kit::config::{ConfigErrors, Listen, Loaded, Log, Sources};
+use tessera_kit::config::{CONNECTIONS, ConfigErrors, Listen, Loaded, Log, Sources, Stopping};
 use tessera_types::Algorithm;
 
 /// The whole.
@@ -51,6 +51,8 @@ pub struct Config {
     pub cleanup: Cleanup,
     /// `[limits]`.
     pub limits: Limits,
+    /// `[stop]`.
+    pub stop: Stopping,
     /// `[mail]`.
     pub mail: Mail,
     /// `[log]`.
@@ -211,9 +213,11 @@ pub struct Cleanup {
 }
 
 /// `[limits]`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Limits {
+    /// How many connections each of HTTP, gRPC and ops takes: 1 to 1000000. More are closed at once.
+    pub connections: usize,
     /// How many slow hashes of clients' secrets run at once: at most 1024; 0 means one for each core.
     pub password_checks: usize,
     /// How many slow hashes of people's passwords run at once: at most 1024; 0 means one for every second core.
@@ -243,9 +247,16 @@ impl Default for Config {
             sync: Sync::default(),
             cleanup: Cleanup::default(),
             limits: Limits::default(),
+            stop: Stopping::default(),
             mail: Mail::default(),
             log: Log::default(),
         }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { connections: CONNECTIONS, password_checks: 0, login_checks: 0 }
     }
 }
 

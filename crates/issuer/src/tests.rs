@@ -62,6 +62,7 @@ impl TestIssuer {
         // The smallest key to make: these tests are not about it.
         config.tokens.signing_alg = "EdDSA".to_owned();
         config.tokens.password_grant = true;
+        config.stop = tessera_kit::config::Stopping::at_once();
         let clock = Arc::new(MockClock::default());
         let running = Self::run(&config, &clock, 7).await;
         Some(Self { running, clock, config, folder })

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use tessera_keys::KeyFiles;
-use tessera_kit::config::{ConfigError, ConfigErrors};
+use tessera_kit::config::{ConfigError, ConfigErrors, connections_mistake};
 use tessera_types::{Algorithm, Audience};
 
 use super::{Config, KeySource, Keys};
@@ -54,6 +54,8 @@ impl Config {
         );
         self.check_spans(&mut wrong);
         self.check_counts(&mut wrong);
+        wrong.0.extend(self.stop.mistakes());
+        wrong.0.extend(connections_mistake(self.limits.connections));
         wrong.unless(
             self.cors.origins.iter().all(|origin| is_origin(origin)),
             "cors.origins",
