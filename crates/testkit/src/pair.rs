@@ -132,7 +132,7 @@ impl Pair {
         match &self.url {
             None => std::fs::copy(self.folder().join("data/tessera.db"), kept.join("tessera.db")).map(drop)?,
             Some(url) => {
-                std::fs::write(kept.join("tessera.sql"), Cluster::shared()?.context("it was there")?.dump(url)?)?
+                std::fs::write(kept.join("tessera.sql"), Cluster::shared()?.context("it was there")?.dump(url)?)?;
             }
         }
         Ok(())

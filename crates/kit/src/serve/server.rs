@@ -207,7 +207,7 @@ where
             match accepted {
                 Ok((stream, peer)) => self.take(stream, peer),
                 Err(error) if limits::is_its_own(&error) => {
-                    tracing::debug!(%error, "a connection was gone before it was accepted")
+                    tracing::debug!(%error, "a connection was gone before it was accepted");
                 }
                 Err(error) => {
                     self.room.not_accepted();
