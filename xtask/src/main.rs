@@ -10,6 +10,7 @@ mod fuzz;
 mod images;
 mod layers;
 mod pages;
+mod previous;
 mod run;
 mod tally;
 mod test;
@@ -17,6 +18,7 @@ mod tools;
 mod workspace;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -51,6 +53,12 @@ enum Habit {
     },
     /// Runs the pages' tests in a real browser, and leaves pictures of every state to be looked at.
     Pages,
+    /// At a release: records its schema, its feed's messages and a database of each kind, for the next version to be tested against.
+    RecordPrevious {
+        /// Where the release's binaries are.
+        #[arg(long, value_name = "PATH", default_value = "target/debug")]
+        bin_dir: PathBuf,
+    },
     /// Checks the dependency directions alone.
     Layers,
     /// Checks the Dockerfile, and runs natively what its build stage runs.
@@ -70,6 +78,7 @@ fn main() -> ExitCode {
         Habit::Ci => Ok(ci::ci(&workspace)),
         Habit::Fuzz { target, seconds } => fuzz::fuzz(&workspace, target.as_deref(), seconds).map(|()| true),
         Habit::Pages => pages::pages(&workspace),
+        Habit::RecordPrevious { bin_dir } => previous::record(&workspace, &bin_dir).map(|()| true),
         Habit::Layers => layers::layers(&workspace).map(|()| true),
         Habit::Images => images::images(&workspace).map(|()| true),
         Habit::Bench { arguments } => bench::bench(&workspace, &arguments).map(|()| true),

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tessera_introspector::config::{Introspection, Sync};
+use tessera_introspector::config::{Introspection, Limits, Sync};
 use tessera_issuer::config::{Applications, Dialects, Tokens};
 use tessera_issuer::operations::setup::Setup;
 use tessera_issuer::operations::setup::administrator::INTROSPECTOR;
 use tessera_issuer::{StartError, StartOptions};
-use tessera_kit::config::{Listen, Log, Telemetry, Tls};
+use tessera_kit::config::{Listen, Log, Stopping, Telemetry, Tls};
 use tessera_kit::random::SystemRandom;
 use tessera_types::{Clock, Randomness};
 
@@ -63,6 +63,7 @@ impl OwnPair {
             tokens: Tokens { password_grant: true, ..Tokens::default() },
             dialects: Dialects::for_development(),
             applications: own_applications(),
+            stop: Stopping::at_once(),
             ..tessera_issuer::Config::default()
         };
         let issuer = tessera_issuer::start(config, deps, StartOptions { fixtures: true })
@@ -160,6 +161,8 @@ async fn introspector(
         },
         tls: Tls::default(),
         introspection: Introspection::default(),
+        limits: Limits::default(),
+        stop: Stopping::at_once(),
         log: Log::default(),
         telemetry: Telemetry::default(),
     };

@@ -10,7 +10,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tessera_kit::config::{
-    self, ConfigError, ConfigErrors, Listen, Loaded, Log, MappedIdentity, Sources, Span, Telemetry, Tls, duration,
+    self, CONNECTIONS, ConfigError, ConfigErrors, Listen, Loaded, Log, MappedIdentity, Sources, Span, Stopping,
+    Telemetry, Tls, connections_mistake, duration,
 };
 use tessera_kit::tls::Identities;
 use tessera_types::{Audience, ClientId};
@@ -31,6 +32,12 @@ pub struct Config {
     /// Answering.
     #[serde(default)]
     pub introspection: Introspection,
+    /// Limits.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Stopping.
+    #[serde(default)]
+    pub stop: Stopping,
     /// Logs.
     #[serde(default)]
     pub log: Log,
@@ -53,10 +60,20 @@ pub struct Introspection {
     #[serde(with = "duration")]
     #[schemars(with = "Span")]
     pub wait: Duration,
-    /// How long calls in flight may take to finish when the process stops.
-    #[serde(with = "duration")]
-    #[schemars(with = "Span")]
-    pub drain: Duration,
+}
+
+/// `[limits]`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Limits {
+    /// How many connections each of HTTP, gRPC and ops takes: 1 to 1000000. More are closed at once.
+    pub connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { connections: CONNECTIONS }
+    }
 }
 
 impl Default for Introspection {
@@ -66,7 +83,6 @@ impl Default for Introspection {
             cache_capacity: 200_000,
             signature_percent: 50,
             wait: Duration::from_secs(2),
-            drain: Duration::from_secs(10),
         }
     }
 }
@@ -97,6 +113,8 @@ impl Config {
         errors.extend(self.telemetry.mistakes());
         errors.extend(self.tls.mistakes(&self.listen.listeners()));
         errors.extend(self.identities().1);
+        errors.extend(self.stop.mistakes());
+        errors.extend(connections_mistake(self.limits.connections));
         errors
     }
 

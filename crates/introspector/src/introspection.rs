@@ -63,6 +63,9 @@ pub enum IntrospectError {
     /// More requests than a batch may have.
     #[error("the batch is too large")]
     BatchTooLarge,
+    /// The process stops, and with it a stream that has no end of its own.
+    #[error("the introspector stops")]
+    Stopping,
     /// The caller may not ask.
     #[error(transparent)]
     Caller(#[from] CallerError),
@@ -80,6 +83,7 @@ impl Failure for IntrospectError {
             Self::NoToken | Self::Scope | Self::Audience | Self::Revision | Self::Consistency | Self::BatchTooLarge => {
                 ErrorCode::InvalidRequest
             }
+            Self::Stopping => ErrorCode::TemporarilyUnavailable,
             Self::Caller(error) => error.code(),
             Self::NotFresh(error) => error.code(),
             Self::CannotTell(error) => error.code(),
@@ -94,6 +98,7 @@ impl Failure for IntrospectError {
             Self::Revision => "REVISION_MALFORMED",
             Self::Consistency => "CONSISTENCY_UNKNOWN",
             Self::BatchTooLarge => "BATCH_TOO_LARGE",
+            Self::Stopping => "STOPPING",
             Self::Caller(error) => error.reason(),
             Self::NotFresh(error) => error.reason(),
             Self::CannotTell(error) => error.reason(),
@@ -108,6 +113,7 @@ impl Failure for IntrospectError {
             Self::Revision => "The revision is malformed; hand back what a revocation returned, unchanged.",
             Self::Consistency => "The consistency is unknown; use leased or fully_consistent.",
             Self::BatchTooLarge => "A batch has at most 1000 requests.",
+            Self::Stopping => "The introspector stops. Begin the stream anew, and ask again what was not answered.",
             Self::Caller(error) => error.advice(),
             Self::NotFresh(error) => error.advice(),
             Self::CannotTell(error) => error.advice(),
@@ -121,7 +127,7 @@ impl Failure for IntrospectError {
             Self::Audience => Some("audience"),
             Self::Revision | Self::Consistency => Some("consistency"),
             Self::BatchTooLarge => Some("requests"),
-            Self::Caller(_) | Self::NotFresh(_) | Self::CannotTell(_) => None,
+            Self::Stopping | Self::Caller(_) | Self::NotFresh(_) | Self::CannotTell(_) => None,
         }
     }
 

@@ -40,34 +40,34 @@ async fn main() -> ExitCode {
         Ok(logs) => logs,
         Err(error) => return complain(&error, EXIT_CODE),
     };
-    let ended = run(&config, arguments.config.as_ref(), &logs).await;
-    if let Some(tracing) = tracing {
-        tracing.flush().await;
-    }
-    match ended {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!(error = chain(&*error), "the introspector cannot run");
-            match error.downcast_ref() {
-                Some(StartError::Config(_) | StartError::Tls(_)) => ExitCode::from(EXIT_CODE),
-                _ => ExitCode::FAILURE,
+    serve::process(async {
+        let ended = run(&config, arguments.config.as_ref(), &logs).await;
+        if let Some(tracing) = tracing {
+            tracing.flush().await;
+        }
+        match ended {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                tracing::error!(error = chain(&*error), "the introspector cannot run");
+                match error.downcast_ref() {
+                    Some(StartError::Config(_) | StartError::Tls(_)) => ExitCode::from(EXIT_CODE),
+                    _ => ExitCode::FAILURE,
+                }
             }
         }
-    }
+    })
 }
 
 async fn run(config: &Config, file: Option<&PathBuf>, logs: &Logs) -> anyhow::Result<()> {
-    let mut hangups = Hangups::listen()?;
+    let (mut hangups, mut signals) = (Hangups::listen()?, serve::Signals::listen()?);
     let running = start(config.clone(), Deps::system()).await?;
     tracing::info!(http = %running.http_addr, grpc = %running.grpc_addr, ops = %running.ops_addr, "the introspector listens");
     let reloads = Reloads::new(running.metrics());
-    let mut stopped = std::pin::pin!(serve::terminated());
     loop {
         tokio::select! {
-            stopped = &mut stopped => {
-                stopped?;
-                tracing::info!("stopping");
-                running.shutdown().await;
+            () = signals.next() => {
+                running.shutdown_unless(signals.next()).await;
+                tracing::info!("the introspector has stopped");
                 return Ok(());
             }
             () = hangups.next() => {

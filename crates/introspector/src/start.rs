@@ -7,12 +7,12 @@ use std::time::Duration;
 use tessera_check::{Checker, CheckerOptions};
 use tessera_kit::calls::Calls;
 use tessera_kit::clock::SystemClock;
-use tessera_kit::config::ConfigErrors;
+use tessera_kit::config::{ConfigErrors, Stopping};
 use tessera_kit::health::{Check, Health};
 use tessera_kit::metrics::Metrics;
 use tessera_kit::ops;
 use tessera_kit::random::SystemRandom;
-use tessera_kit::serve::{BindError, Options, Server, Serving, Stop, reflection};
+use tessera_kit::serve::{self, BindError, Drain, Options, Server, Serving, Stop, reflection};
 use tessera_kit::tls::{self, ClientTls, Renewable, Role, ServerTls, TlsError};
 use tessera_kit::token_source::{TokenRequest, TokenSource};
 use tessera_ledger::follower::Follower;
@@ -89,13 +89,16 @@ pub struct Running {
     feed: Background,
     watching: Background,
     certificates: Background,
-    drain: Duration,
+    stopping: Stopping,
 }
 
 #[derive(Debug)]
 struct Servers {
     stop: Stop,
-    all: [Serving; 3],
+    asked: [Serving; 2],
+    /// Health and metrics, which are there until the end.
+    ops_stop: Stop,
+    ops: Serving,
 }
 
 #[derive(Debug)]
@@ -130,26 +133,30 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
 
     let calls = Calls::new(&config.telemetry, &metrics, &[]);
     let certificates = keep_current(server_tls, client_tls, &metrics, &deps);
-    let options = Options { stop: Stop::new(), random: Arc::clone(&deps.random) };
+    serve::descriptors(config.limits.connections);
+    let mut options = Options::new(Stop::new(), Arc::clone(&deps.random));
+    options.connections = config.limits.connections;
+    options.metrics = Some(metrics.clone());
+    options.loops.watch("main");
+    let ops_options = Options { stop: Stop::new(), ..options.clone() };
     let routes = grpc::routes(parts.introspection.clone(), options.stop.clone());
-    let routes = routes.add_service(health.grpc_service(&[grpc::NAME]).await);
+    let routes = routes.add_service(health.grpc_service(&[grpc::NAME], &options.stop).await);
     let routes = reflection::add(routes, &[grpc::NAME]).map_err(internal)?;
-    let all = [
-        grpc.seen_by(&calls).serve_grpc(routes, &options).map_err(internal)?,
-        http.seen_by(&calls).serve_http(crate::http::routes(parts.introspection), &options).map_err(internal)?,
-        ops.serve_http(ops::router(health.clone(), metrics.clone()), &options).map_err(internal)?,
-    ];
+    let grpc = grpc.seen_by(&calls).serve_grpc(routes, &options).map_err(internal)?;
+    let http = http.seen_by(&calls).serve_http(crate::http::routes(parts.introspection), &options).map_err(internal)?;
+    let ops_router = ops::router(health.clone(), metrics.clone(), options.loops);
+    let ops = ops.serve_http(ops_router, &ops_options).map_err(internal)?;
     Ok(Running {
-        grpc_addr: all[0].addr(),
-        http_addr: all[1].addr(),
-        ops_addr: all[2].addr(),
+        grpc_addr: grpc.addr(),
+        http_addr: http.addr(),
+        ops_addr: ops.addr(),
         health,
         metrics,
-        servers: Servers { stop: options.stop, all },
+        servers: Servers { stop: options.stop, asked: [grpc, http], ops_stop: ops_options.stop, ops },
         feed,
         watching,
         certificates,
-        drain: config.introspection.drain,
+        stopping: config.stop,
     })
 }
 
@@ -171,24 +178,27 @@ impl Running {
         self.health.is_ready()
     }
 
-    /// Stops: says `NOT_SERVING`, lets calls in flight finish within `[introspection] drain`, then takes leave of the issuer, so
-    /// that no revocation waits for this process any more.
+    /// Stops as `[stop]` says: `NOT_SERVING`, a pause, GOAWAY, and calls in flight finish; then it takes leave of the issuer, so that
+    /// no revocation waits for this process any more.
     pub async fn shutdown(self) {
-        let Self { health, mut servers, feed, watching, certificates, drain, .. } = self;
-        health.drain();
-        let finished = async {
-            for serving in &mut servers.all {
-                serving.finished().await;
-            }
-        };
-        if !servers.stop.within(drain, finished).await {
-            tracing::warn!("calls were cut off");
-        }
-        // First: to be out of touch from here on is no news.
-        watching.end().await;
-        certificates.end().await;
-        // After the last answer: goodbye is final.
-        feed.end().await;
+        self.shutdown_unless(std::future::pending()).await;
+    }
+
+    /// As [`shutdown`](Self::shutdown), without waiting any longer for anything once `now` resolves.
+    pub async fn shutdown_unless(self, now: impl Future<Output = ()>) {
+        let Self { health, mut servers, feed, watching, certificates, stopping, .. } = self;
+        let (stop, servers_asked) = (&servers.stop, &mut servers.asked);
+        Drain { health: &health, stop, servers: servers_asked, spans: &stopping }.run(now).await;
+        serve::closing(async {
+            // First: to be out of touch from here on is no news.
+            watching.end().await;
+            certificates.end().await;
+            // After the last answer: goodbye is final.
+            feed.end().await;
+            servers.ops_stop.end();
+            servers.ops.finished().await;
+        })
+        .await;
     }
 }
 

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tessera_kit::config::{ConfigErrors, Listen, Loaded, Log, Sources, Telemetry, Tls};
+use tessera_kit::config::{CONNECTIONS, ConfigErrors, Listen, Loaded, Log, Sources, Stopping, Telemetry, Tls};
 use tessera_types::Algorithm;
 
 /// The whole.
@@ -63,6 +63,8 @@ pub struct Config {
     pub limits: Limits,
     /// `[applications]`.
     pub applications: Applications,
+    /// `[stop]`.
+    pub stop: Stopping,
     /// `[mail]`.
     pub mail: Mail,
     /// `[log]`.
@@ -205,9 +207,11 @@ pub struct Cleanup {
 }
 
 /// `[limits]`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Limits {
+    /// How many connections each of HTTP, gRPC and ops takes: 1 to 1000000. More are closed at once.
+    pub connections: usize,
     /// How many slow hashes of clients' secrets run at once: at most 1024; 0 means one for each core.
     pub password_checks: usize,
     /// How many slow hashes of people's passwords run at once: at most 1024; 0 means one for every second core.
@@ -240,10 +244,17 @@ impl Default for Config {
             audit: Audit::default(),
             limits: Limits::default(),
             applications: Applications::default(),
+            stop: Stopping::default(),
             mail: Mail::default(),
             log: Log::default(),
             telemetry: Telemetry::default(),
         }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { connections: CONNECTIONS, password_checks: 0, login_checks: 0 }
     }
 }
 

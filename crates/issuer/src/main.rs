@@ -30,8 +30,11 @@ struct Arguments {
     config: Option<PathBuf>,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
+    serve::process(issuer())
+}
+
+async fn issuer() -> ExitCode {
     let arguments = Arguments::parse();
     let config = match config::load(arguments.config.clone()) {
         Ok(config) => config,
@@ -59,14 +62,13 @@ async fn main() -> ExitCode {
 async fn run(config: config::Config, file: Option<PathBuf>, logs: &Logs) -> Result<(), StartError> {
     let mut hangups = Hangups::listen()?;
     let deps = Deps { clock: Arc::new(SystemClock), random: Arc::new(SystemRandom) };
+    let mut signals = serve::Signals::listen()?;
     let running = tessera_issuer::start(config.clone(), deps, StartOptions::default()).await?;
     let reloads = Reloads::new(running.metrics());
-    let mut stopped = std::pin::pin!(serve::terminated());
     loop {
         tokio::select! {
-            stopped = &mut stopped => {
-                stopped?;
-                running.shutdown().await;
+            () = signals.next() => {
+                running.shutdown_unless(signals.next()).await;
                 return Ok(());
             }
             () = hangups.next() => {

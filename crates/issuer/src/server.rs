@@ -19,10 +19,11 @@ use tessera_api::sync::v1::sync_service_server::SyncServiceServer;
 use tessera_check::{Checker, CheckerOptions};
 use tessera_keys::{Kek, KekError, KekRing};
 use tessera_kit::calls::Calls;
+use tessera_kit::config::Stopping;
 use tessera_kit::health::{Check, Health};
 use tessera_kit::metrics::Metrics;
 use tessera_kit::ops;
-use tessera_kit::serve::{BindError, MAX_MESSAGE, Options, Server, Serving, Stop, reflection};
+use tessera_kit::serve::{self, BindError, Drain, MAX_MESSAGE, Options, Server, Serving, Stop, reflection};
 use tessera_kit::tls::{self, Role, ServerTls, TlsError};
 use tessera_ledger::replica::Replica;
 use tessera_store::{ConnectError, Database, DatabaseOptions, StoreError};
@@ -49,9 +50,6 @@ use crate::operations::setup::{Setup, SetupError, Wanted};
 use crate::passwords::{PasswordError, Passwords};
 use crate::telemetry::Telemetry;
 use crate::throttle::{FailureThrottle, LoginThrottle};
-
-/// How long in-flight calls get to finish when the process stops.
-const GRACE: Duration = Duration::from_secs(20);
 
 /// How often readiness is looked at.
 const READINESS: Duration = Duration::from_secs(1);
@@ -145,12 +143,15 @@ pub struct StartOptions {
 pub struct Running {
     /// What its operations work with.
     pub cx: Context,
-    http: Serving,
-    grpc: Serving,
+    /// HTTP and gRPC.
+    asked: [Serving; 2],
     ops: Serving,
     health: Health,
     metrics: Metrics,
     stop: Stop,
+    /// Health and metrics are there until the end.
+    ops_stop: Stop,
+    stopping: Stopping,
     background: CancellationToken,
     mails: Option<JoinHandle<()>>,
 }
@@ -260,8 +261,13 @@ pub async fn start(config: Config, deps: Deps, options: StartOptions) -> Result<
     tokio::spawn(attempts::run(cx.clone(), background.clone()));
     let health = Health::new();
     watch_readiness(&cx, &health, &background);
+    serve::descriptors(config.limits.connections);
     let stop = Stop::new();
-    let serving = Options { stop: stop.clone(), random: Arc::clone(&deps.random) };
+    let mut serving = Options::new(stop.clone(), Arc::clone(&deps.random));
+    serving.connections = config.limits.connections;
+    serving.metrics = Some(metrics.clone());
+    serving.loops.watch("main");
+    let ops_serving = Options { stop: Stop::new(), ..serving.clone() };
     let calls = Calls::new(&config.telemetry, &metrics, TOLD);
     let routes = routes(&cx, &health, &stop).await?;
     let secured = |role| tls.as_ref().and_then(|tls| tls.acceptor(role, &metrics));
@@ -275,9 +281,10 @@ pub async fn start(config: Config, deps: Deps, options: StartOptions) -> Result<
     let http =
         http_server.seen_by(&calls).serve_http(http::router(&cx, &config, checked.introspection_endpoint), &serving)?;
     let grpc = grpc_server.seen_by(&calls).serve_grpc(routes, &serving)?;
-    let ops = ops_server.serve_http(ops::router(health.clone(), metrics.clone()), &serving)?;
+    let ops = ops_server.serve_http(ops::router(health.clone(), metrics.clone(), serving.loops), &ops_serving)?;
     tracing::info!(issuer = %cx.policy.issuer_url, http = %http.addr(), grpc = %grpc.addr(), ops = %ops.addr(), "issuer started");
-    Ok(Running { cx, http, grpc, ops, health, metrics, stop, background, mails })
+    let (asked, ops_stop) = ([http, grpc], ops_serving.stop);
+    Ok(Running { cx, asked, ops, health, metrics, stop, ops_stop, stopping: config.stop, background, mails })
 }
 
 /// For its owner alone: the database and the key-encryption key are in it.
@@ -314,7 +321,7 @@ fn policy(config: &Config, checked: &Checked) -> Policy {
 
 async fn routes(cx: &Context, health: &Health, stop: &Stop) -> Result<Routes, StartError> {
     let routes = Routes::default()
-        .add_service(health.grpc_service(SERVICES).await)
+        .add_service(health.grpc_service(SERVICES, stop).await)
         .add_service(TokenServiceServer::new(grpc::Tokens(cx.clone())).max_decoding_message_size(MAX_MESSAGE))
         .add_service(
             AuthorizationServiceServer::new(grpc::Authorizations(cx.clone())).max_decoding_message_size(MAX_MESSAGE),
@@ -375,13 +382,13 @@ impl Running {
     /// Where HTTP is served.
     #[must_use]
     pub fn http_addr(&self) -> SocketAddr {
-        self.http.addr()
+        self.asked[0].addr()
     }
 
     /// Where gRPC is served.
     #[must_use]
     pub fn grpc_addr(&self) -> SocketAddr {
-        self.grpc.addr()
+        self.asked[1].addr()
     }
 
     /// Where health and metrics are served.
@@ -395,27 +402,30 @@ impl Running {
         self.health.wait_ready().await;
     }
 
-    /// Stops: not ready, no new calls, in-flight ones finish; then the database is closed.
-    pub async fn shutdown(mut self) {
-        self.health.drain();
-        let finished = async {
-            self.http.finished().await;
-            self.grpc.finished().await;
-            self.ops.finished().await;
-        };
-        if !self.stop.within(GRACE, finished).await {
-            tracing::warn!("calls were cut off after the grace period");
-        }
+    /// Stops as `[stop]` says: not ready, a pause, no new calls, in-flight ones finish; then the database is closed.
+    pub async fn shutdown(self) {
+        self.shutdown_unless(std::future::pending()).await;
+    }
+
+    /// As [`shutdown`](Self::shutdown), without waiting any longer for anything once `now` resolves.
+    pub async fn shutdown_unless(mut self, now: impl Future<Output = ()>) {
+        let Self { health, stop, asked, stopping, .. } = &mut self;
+        Drain { health, stop, servers: asked, spans: stopping }.run(now).await;
         self.background.cancel();
-        if let Some(mails) = self.mails.take() {
-            // It waits no longer than a few seconds.
-            let _ = mails.await;
-        }
-        self.cx.write_attempts(true).await;
-        if let Err(error) = self.cx.last_used.write(&self.cx.store).await {
-            tracing::debug!(error = %chain(&error), "when clients were used last is not written");
-        }
-        self.cx.store.close().await;
+        serve::closing(async {
+            if let Some(mails) = self.mails.take() {
+                // It waits no longer than a few seconds.
+                let _ = mails.await;
+            }
+            self.cx.write_attempts(true).await;
+            if let Err(error) = self.cx.last_used.write(&self.cx.store).await {
+                tracing::debug!(error = %chain(&error), "when clients were used last is not written");
+            }
+            self.cx.store.close().await;
+            self.ops_stop.end();
+            self.ops.finished().await;
+        })
+        .await;
         tracing::info!("issuer stopped");
     }
 }

@@ -69,6 +69,7 @@ impl TestIssuer {
         config.keys.publish_for = Duration::ZERO;
         config.keys.rotate_after = Duration::ZERO;
         config.applications = Applications { scopes: vec!["a".to_owned()], per_owner: 3 };
+        config.stop = tessera_kit::config::Stopping::at_once();
         let clock = Arc::new(MockClock::default());
         let running = Self::run(&config, &clock, 7).await;
         Some(Self { running, clock, config, folder })

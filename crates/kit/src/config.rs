@@ -19,7 +19,7 @@ pub use dump::{Setting, changed, dump, settings};
 pub use duration::Span;
 pub use error::{ConfigError, ConfigErrors};
 pub use schema::{example, schema};
-pub use sections::{Listen, Log};
+pub use sections::{CONNECTIONS, Listen, Log, Stopping, connections_mistake};
 pub use source::Sources;
 pub use telemetry::Telemetry;
 pub use tls::{ClientAuth, Listeners, MappedIdentity, Tls};

@@ -12,6 +12,8 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
+use crate::serve::Stop;
+
 /// The registry. Ready where every registered check holds and the service does not drain.
 #[derive(Clone, Debug)]
 pub struct Health {
@@ -98,9 +100,9 @@ impl Health {
     /// It is not tonic-health's own: that one starts `""` as SERVING, so a balancer could send calls before anything is loaded,
     /// and its watches never end, so a process with one could not stop.
     #[allow(clippy::unused_async, reason = "every caller awaits it; a registry that asks elsewhere would have to wait")]
-    pub async fn grpc_service(&self, services: &[&'static str]) -> HealthServer<GrpcHealth> {
+    pub async fn grpc_service(&self, services: &[&'static str], stop: &Stop) -> HealthServer<GrpcHealth> {
         let names = std::iter::once("").chain(services.iter().copied()).collect();
-        HealthServer::new(GrpcHealth { health: self.clone(), names })
+        HealthServer::new(GrpcHealth { health: self.clone(), names, stop: stop.clone() })
     }
 }
 
@@ -109,6 +111,7 @@ impl Health {
 pub struct GrpcHealth {
     health: Health,
     names: Arc<[&'static str]>,
+    stop: Stop,
 }
 
 fn answer(ready: bool) -> HealthCheckResponse {
@@ -127,20 +130,23 @@ impl tonic_health::pb::health_server::Health for GrpcHealth {
 
     type WatchStream = Pin<Box<dyn Stream<Item = Result<HealthCheckResponse, Status>> + Send>>;
 
-    /// Says the state, then every change of it; after the change to draining there is none, and the stream ends.
+    /// Says the state, then every change of it, until the process closes its connections. Not before: who watches begins anew when
+    /// its stream ends, and some do so without a pause.
     async fn watch(&self, request: Request<HealthCheckRequest>) -> Result<Response<Self::WatchStream>, Status> {
         if !self.names.contains(&request.get_ref().service.as_str()) {
             // The protocol's way to say so without ending the watch.
             let unknown = HealthCheckResponse { status: ServingStatus::ServiceUnknown.into() };
             return Ok(Response::new(Box::pin(futures::stream::iter([Ok(unknown)]))));
         }
-        let changes = futures::stream::unfold((self.health.state.subscribe(), None), async |(mut state, told)| {
-            let changed = |state: &State| told != Some(state.ready()) || state.draining;
-            if told.is_some() && state.borrow().draining {
-                return None;
-            }
-            let ready = state.wait_for(changed).await.ok()?.ready();
-            Some((Ok(answer(ready)), (state, Some(ready))))
+        let from = (self.health.state.subscribe(), self.stop.clone(), None);
+        let changes = futures::stream::unfold(from, async |(mut state, stop, told)| {
+            let ready = tokio::select! {
+                // What is new is said before the end.
+                biased;
+                state = state.wait_for(|state| told != Some(state.ready())) => state.ok()?.ready(),
+                () = stop.draining() => return None,
+            };
+            Some((Ok(answer(ready)), (state, stop, Some(ready))))
         });
         Ok(Response::new(Box::pin(changes)))
     }
@@ -207,7 +213,7 @@ mod tests {
     async fn grpc_health_is_not_serving_first_and_follows() {
         let health = Health::new();
         let check = health.register("one");
-        let server = health.grpc_service(&["tessera.test.v1.TestService"]).await;
+        let server = health.grpc_service(&["tessera.test.v1.TestService"], &Stop::new()).await;
         let mut client = HealthClient::new(server);
         for service in ["", "tessera.test.v1.TestService"] {
             let request = Request::new(HealthCheckRequest { service: service.to_owned() });
@@ -225,25 +231,26 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_watch_ends_with_draining() {
-        let health = Health::new();
-        let _never_holds = health.register("never holds");
-        let mut client = HealthClient::new(health.grpc_service(&[]).await);
-        for _ in 0..2 {
-            let watched = client.watch(Request::new(HealthCheckRequest::default())).await;
-            let mut changes = watched.expect("registered").into_inner();
-            let first = changes.message().await.expect("no error").expect("not over");
-            assert_eq!(first.status(), ServingStatus::NotServing);
-            health.drain();
-            while let Some(change) = changes.message().await.expect("no error") {
-                assert_eq!(change.status(), ServingStatus::NotServing);
-            }
-        }
+    async fn a_watch_tells_of_the_stop_and_ends_when_connections_close() {
+        let (health, stop) = (Health::new(), Stop::new());
+        health.register("holds").set(true);
+        let mut client = HealthClient::new(health.grpc_service(&[], &stop).await);
+        let watched = client.watch(Request::new(HealthCheckRequest::default())).await;
+        let mut changes = watched.expect("registered").into_inner();
+        let first = changes.message().await.expect("no error").expect("not over");
+        assert_eq!(first.status(), ServingStatus::Serving);
+        health.drain();
+        let second = changes.message().await.expect("no error").expect("not over");
+        assert_eq!(second.status(), ServingStatus::NotServing);
+        let mut end = Box::pin(changes.message());
+        assert!(futures::poll!(end.as_mut()).is_pending(), "a watch that ended now would be begun anew");
+        stop.drain();
+        assert!(end.await.expect("no error").is_none());
     }
 
     #[tokio::test]
     async fn unknown_services_are_not_found() {
-        let mut client = HealthClient::new(Health::new().grpc_service(&[]).await);
+        let mut client = HealthClient::new(Health::new().grpc_service(&[], &Stop::new()).await);
         let request = || Request::new(HealthCheckRequest { service: "nothing".to_owned() });
         assert_eq!(client.check(request()).await.expect_err("unknown").code(), tonic::Code::NotFound);
         let mut changes = client.watch(request()).await.expect("a stream").into_inner();

@@ -9,22 +9,33 @@ use axum::routing::get;
 use crate::health::Health;
 use crate::http::error::with_fallbacks;
 use crate::metrics::{Metrics, UPKEEP};
+use crate::serve::Loops;
 
 #[derive(Clone)]
 struct Ops {
     health: Health,
     metrics: Metrics,
+    loops: Loops,
 }
 
 /// The routes. Needs a runtime, for folding histograms in the background as long as the routes live.
-pub fn router(health: Health, metrics: Metrics) -> Router {
+pub fn router(health: Health, metrics: Metrics, loops: Loops) -> Router {
     keep_folding(&metrics);
     let router = Router::new()
-        .route("/livez", get(async || "live\n"))
+        .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/startupz", get(startupz))
         .route("/metrics", get(scrape));
-    with_fallbacks(router).with_state(Ops { health, metrics })
+    with_fallbacks(router).with_state(Ops { health, metrics, loops })
+}
+
+/// Live: the event loops turn. This one does, or there would be no answer.
+async fn livez(State(ops): State<Ops>) -> impl IntoResponse {
+    let stuck = ops.loops.stuck();
+    if stuck.is_empty() {
+        return (StatusCode::OK, "live\n".to_owned());
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, format!("stuck:\n{}\n", stuck.join("\n")))
 }
 
 /// Unready answers name what is missing, so that nobody has to search the logs for it.
@@ -68,6 +79,10 @@ mod tests {
 
     use super::*;
 
+    fn loops() -> Loops {
+        Loops::new(std::sync::Arc::new(crate::clock::SystemClock))
+    }
+
     async fn ask(router: &Router, path: &str) -> (StatusCode, String) {
         let request = Request::builder().uri(path).body(Body::empty()).expect("a request");
         let response = router.clone().oneshot(request).await.expect("infallible");
@@ -80,7 +95,7 @@ mod tests {
     async fn readiness_names_what_is_missing() {
         let health = Health::new();
         let check = health.register("snapshot");
-        let router = router(health.clone(), Metrics::new("test", "0").expect("a registry"));
+        let router = router(health.clone(), Metrics::new("test", "0").expect("a registry"), loops());
         assert_eq!(ask(&router, "/livez").await.0, StatusCode::OK);
         assert_eq!(ask(&router, "/startupz").await.0, StatusCode::SERVICE_UNAVAILABLE);
         let (status, body) = ask(&router, "/readyz").await;
@@ -96,7 +111,7 @@ mod tests {
 
     #[tokio::test]
     async fn metrics_are_scraped() {
-        let router = router(Health::new(), Metrics::new("test", "1.2.3").expect("a registry"));
+        let router = router(Health::new(), Metrics::new("test", "1.2.3").expect("a registry"), loops());
         let (status, body) = ask(&router, "/metrics").await;
         assert_eq!(status, StatusCode::OK);
         assert!(body.contains("tessera_build_info"), "{body}");

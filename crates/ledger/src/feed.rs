@@ -10,7 +10,7 @@ use std::time::Duration;
 use tessera_types::{ErrorCode, Failure};
 
 use crate::event::{ChainHash, Entry, Position};
-use crate::message::{Delta, Hello, PROTOCOL_VERSION, ReplicaId, Request, Response, Welcome};
+use crate::message::{Delta, Hello, PROTOCOL_VERSION, ReplicaId, Request, Response, Welcome, common_version};
 use crate::wire::cut;
 
 /// How many of a replica's questions for the head may be open at once.
@@ -45,6 +45,8 @@ pub struct Feed {
     head: u64,
     acked: u64,
     head_requests: usize,
+    /// The protocol's version, from the Hello on.
+    spoken: u32,
     /// When the next heartbeat is due; before the Hello, when it is overdue.
     due: Duration,
 }
@@ -109,7 +111,7 @@ pub enum FeedError {
     /// The Hello did not come in time.
     #[error("no Hello came")]
     Silent,
-    /// The replica speaks a version that is not spoken here.
+    /// The replica speaks none but versions that are too old.
     #[error("the replica speaks protocol version {0}")]
     Version(u32),
     /// A message came where the protocol has none of its kind.
@@ -182,7 +184,9 @@ impl Failure for FeedError {
     fn advice(&self) -> &'static str {
         match self {
             Self::Silent => "The first message must be a Hello, and come at once.",
-            Self::Version(_) => "This issuer speaks protocol version 1.",
+            Self::Version(_) => {
+                "The introspector is too old for this issuer. Update it; see docs/operations/upgrades.md for the order."
+            }
             Self::OutOfTurn(_) => "One Hello comes first; acks and head requests follow.",
             Self::Ahead { .. } => {
                 "The replica knows more of this log than the issuer. Reconnect later; if this stays so, the database was \
@@ -243,7 +247,7 @@ impl Feed {
     #[must_use]
     pub fn new(terms: Terms, now: Duration) -> Self {
         let due = now.saturating_add(terms.hello_timeout);
-        Self { terms, phase: Phase::Opening, head: 0, acked: 0, head_requests: 0, due }
+        Self { terms, phase: Phase::Opening, head: 0, acked: 0, head_requests: 0, spoken: PROTOCOL_VERSION, due }
     }
 
     /// The replica says something.
@@ -393,9 +397,10 @@ impl Feed {
         if !matches!(self.phase, Phase::Opening) {
             return Err(FeedError::OutOfTurn("Hello"));
         }
-        if hello.protocol_version != PROTOCOL_VERSION {
+        let Some(spoken) = common_version(hello.protocol_version) else {
             return Err(FeedError::Version(hello.protocol_version));
-        }
+        };
+        self.spoken = spoken;
         let Hello { replica, name, max_staleness, position: own, .. } = hello;
         self.phase = Phase::Looking { own };
         let look = Output::Look { at: own.map(|own| own.revision) };
@@ -470,7 +475,7 @@ impl Feed {
 
     fn welcome(&self, snapshot_follows: bool) -> Output {
         Output::Send(Response::Welcome(Welcome {
-            protocol_version: PROTOCOL_VERSION,
+            protocol_version: self.spoken,
             issuer: self.terms.issuer.clone(),
             snapshot_follows,
             heartbeat_interval: self.terms.heartbeat_interval,

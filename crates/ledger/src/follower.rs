@@ -23,7 +23,7 @@ use tessera_types::{Epoch, ErrorCode, Failure};
 
 use crate::event::{Fact, Position, Snapshot};
 use crate::freshness::is_fresh;
-use crate::message::{Chunk, Delta, Hello, PROTOCOL_VERSION, ReplicaId, Request, Response, Welcome};
+use crate::message::{Chunk, Delta, Hello, OLDEST_VERSION, PROTOCOL_VERSION, ReplicaId, Request, Response, Welcome};
 use crate::replica::{ApplyError, InstallError, Replica};
 use crate::wire::{WireError, response_from_wire};
 
@@ -110,7 +110,7 @@ pub enum FollowError {
     /// A message is malformed, or speaks of what this version does not know.
     #[error("the issuer sent what cannot be understood")]
     Wire(#[from] WireError),
-    /// The issuer wants to speak another version.
+    /// The issuer wants to speak a version that is not spoken here.
     #[error("the issuer speaks protocol version {0}")]
     Version(u32),
     /// A message came where the protocol has none of its kind.
@@ -319,7 +319,7 @@ impl Stream {
 
     fn welcome(&mut self, welcome: Welcome) -> Result<Welcome, FollowError> {
         let Phase::Greeting(own) = &self.phase else { return Err(FollowError::OutOfTurn("welcome")) };
-        if welcome.protocol_version != PROTOCOL_VERSION {
+        if !(OLDEST_VERSION..=PROTOCOL_VERSION).contains(&welcome.protocol_version) {
             return Err(FollowError::Version(welcome.protocol_version));
         }
         self.heartbeat_interval = Some(welcome.heartbeat_interval);

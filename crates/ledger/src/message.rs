@@ -8,8 +8,20 @@ use tessera_types::random;
 
 use crate::event::{Entry, Fact, Position};
 
-/// The version of the protocol spoken here.
+/// The newest version of the protocol spoken here. A Hello says the newest its process speaks, and the Welcome the one that is
+/// spoken: the older of the two newest.
 pub const PROTOCOL_VERSION: u32 = 1;
+
+/// The oldest version spoken here: the one before, once there is one, so that issuers and introspectors can be updated one by one and
+/// in either order.
+pub const OLDEST_VERSION: u32 = 1;
+
+/// The version that two processes speak with each other, where `other` is the newest that the other one speaks; `None` where that is
+/// too old.
+#[must_use]
+pub fn common_version(other: u32) -> Option<u32> {
+    (other >= OLDEST_VERSION).then_some(other.min(PROTOCOL_VERSION))
+}
 
 /// The longest time a replica may go on answering checks without hearing anything.
 pub const LONGEST_STALENESS: Duration = Duration::from_mins(1);

@@ -6,6 +6,8 @@
 
 pub mod messages;
 #[cfg(test)]
+mod previous;
+#[cfg(test)]
 pub(crate) mod samples;
 pub mod time;
 

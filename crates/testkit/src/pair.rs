@@ -1,7 +1,9 @@
 //! Issuer and introspector as two processes, set up as an operator would: `tessera init`, two configuration files, two binaries.
 
 use std::fmt::Write as _;
+use std::fs::Permissions;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
@@ -25,6 +27,8 @@ pub enum Backend {
 pub struct Options {
     /// What the issuer calls itself, where that is not where it listens: as behind a proxy that ends TLS.
     pub issuer_url: Option<String>,
+    /// The section `[stop]` of both, where it is not without a pause; empty leaves the section out, for releases without it.
+    pub stop: Option<String>,
     /// More lines of the issuer's configuration.
     pub issuer: String,
     /// More lines of the introspector's configuration; its section `[sync]` is `introspector_sync`.
@@ -42,6 +46,8 @@ pub struct Pair {
     /// Where it listens.
     pub ports: Ports,
     folder: TempDir,
+    /// The database, where it is not a file.
+    url: Option<String>,
 }
 
 /// Where a pair listens.
@@ -82,12 +88,61 @@ impl Ports {
 /// The administrator that `tessera init` makes.
 pub const ADMINISTRATOR: &str = "tessera-admin";
 
+/// The files of a pair beside its database.
+const KEPT: [&str; 3] = ["data/kek", "administrator.secret", "introspector.secret"];
+
 impl Pair {
     /// Starts a pair and waits until both are ready; `None` where the backend is not installed (in CI that is an error).
     ///
     /// # Errors
     /// Where something does not start.
     pub async fn start(backend: Backend, options: &Options) -> Result<Option<Self>> {
+        Self::start_on(backend, options, |folder, _| init(folder)).await
+    }
+
+    /// As [`start`](Self::start), on what [`keep`](Self::keep) kept of another pair.
+    ///
+    /// # Errors
+    /// Where something does not start.
+    pub async fn restore(backend: Backend, options: &Options, kept: &Path) -> Result<Option<Self>> {
+        let restore = |folder: &Path, url: Option<&str>| {
+            std::fs::create_dir(folder.join("data"))?;
+            for file in KEPT {
+                std::fs::copy(kept.join(file.rsplit('/').next().unwrap_or(file)), folder.join(file))?;
+                std::fs::set_permissions(folder.join(file), Permissions::from_mode(0o600))?;
+            }
+            match url {
+                None => std::fs::copy(kept.join("tessera.db"), folder.join("data/tessera.db")).map(drop)?,
+                Some(url) => Cluster::shared()?.context("it was there")?.load(url, &kept.join("tessera.sql"))?,
+            }
+            Ok(())
+        };
+        Self::start_on(backend, options, restore).await
+    }
+
+    /// Keeps the database, the key-encryption key and the secrets of a pair whose processes have ended.
+    ///
+    /// # Errors
+    /// Where they cannot be read or written.
+    pub fn keep(&self, kept: &Path) -> Result<()> {
+        std::fs::create_dir_all(kept)?;
+        for file in KEPT {
+            std::fs::copy(self.folder().join(file), kept.join(file.rsplit('/').next().unwrap_or(file)))?;
+        }
+        match &self.url {
+            None => std::fs::copy(self.folder().join("data/tessera.db"), kept.join("tessera.db")).map(drop)?,
+            Some(url) => {
+                std::fs::write(kept.join("tessera.sql"), Cluster::shared()?.context("it was there")?.dump(url)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn start_on(
+        backend: Backend,
+        options: &Options,
+        prepare: impl FnOnce(&Path, Option<&str>) -> Result<()>,
+    ) -> Result<Option<Self>> {
         let url = match backend {
             Backend::Sqlite => None,
             Backend::Postgres => match Cluster::shared()? {
@@ -98,10 +153,10 @@ impl Pair {
         let folder = TempDir::new()?;
         let ports = Ports::free()?;
         write_configuration(folder.path(), &ports, url.as_deref(), options)?;
-        init(folder.path())?;
+        prepare(folder.path(), url.as_deref())?;
         let issuer = spawn("tessera-issuer", folder.path(), ports.issuer_ops).await?;
         let introspector = spawn("tessera-introspector", folder.path(), ports.introspector_ops).await?;
-        let mut pair = Self { issuer, introspector, ports, folder };
+        let mut pair = Self { issuer, introspector, ports, folder, url };
         pair.issuer.ready().await?;
         pair.introspector.ready().await?;
         Ok(Some(pair))
@@ -210,8 +265,11 @@ impl Pair {
 
 fn write_configuration(folder: &Path, ports: &Ports, url: Option<&str>, options: &Options) -> Result<()> {
     let issuer_url = options.issuer_url.clone().unwrap_or_else(|| ports.issuer_url());
+    // Nobody stands in front of a test's pair and would have to learn that it stops.
+    let stop = options.stop.as_deref().unwrap_or("pause = 0");
+    let stop = if stop.is_empty() { String::new() } else { format!("[stop]\n{stop}\n") };
     let mut issuer = format!(
-        "issuer_url = \"{issuer_url}\"\ndata_dir = \"{}\"\n{}\n[listen]\nhttp = \"{}\"\ngrpc = \"{}\"\nops = \"{}\"\n",
+        "issuer_url = \"{issuer_url}\"\ndata_dir = \"{}\"\n{}\n{stop}[listen]\nhttp = \"{}\"\ngrpc = \"{}\"\nops = \"{}\"\n",
         folder.join("data").display(),
         options.issuer,
         ports.issuer_http,
@@ -223,7 +281,7 @@ fn write_configuration(folder: &Path, ports: &Ports, url: Option<&str>, options:
     }
     std::fs::write(folder.join("tessera-issuer.toml"), issuer)?;
     let introspector = format!(
-        "issuer_url = \"{issuer_url}\"\n{}\n[listen]\nhttp = \"{}\"\ngrpc = \"{}\"\nops = \"{}\"\n[sync]\nissuer_grpc = \"http://{}\"\n\
+        "issuer_url = \"{issuer_url}\"\n{}\n{stop}[listen]\nhttp = \"{}\"\ngrpc = \"{}\"\nops = \"{}\"\n[sync]\nissuer_grpc = \"http://{}\"\n\
          client_id = \"tessera-introspector\"\nclient_secret_file = \"{}\"\n{}\n",
         options.introspector,
         ports.introspector_http,

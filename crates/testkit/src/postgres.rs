@@ -102,19 +102,51 @@ impl Cluster {
 
     /// Runs a statement as the superuser, and returns the bare rows it answers.
     pub fn execute(&self, database: &str, sql: &str) -> Result<String> {
-        let output = Command::new(self.bin.join("psql"))
-            .args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1"])
-            .args(["--host=127.0.0.1", &format!("--port={}", self.port), &format!("--username={USER}")])
-            .args([&format!("--dbname={database}"), &format!("--command={sql}")])
-            .env("PGPASSWORD", &self.password)
-            .stdin(Stdio::null())
-            .output()
-            .context("psql")?;
-        if !output.status.success() {
-            bail!("psql: {}", String::from_utf8_lossy(&output.stderr));
-        }
-        Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+        self.psql(database, &format!("--command={sql}"))
     }
+
+    /// Runs a file of statements, such as a [dump](Self::dump), on the database of a URL.
+    pub fn load(&self, url: &str, file: &Path) -> Result<()> {
+        self.psql(database_of(url)?, &format!("--file={}", file.display())).map(drop)
+    }
+
+    /// What the database of a URL holds, as statements.
+    pub fn dump(&self, url: &str) -> Result<String> {
+        let mut command = self.client("pg_dump", database_of(url)?);
+        let dump = output(command.args(["--no-owner", "--no-privileges", "--inserts"]))?;
+        // Newer ones speak to psql too, which older ones do not understand.
+        let lines = dump.lines().filter(|line| !line.starts_with('\\'));
+        Ok(lines.collect::<Vec<_>>().join("\n") + "\n")
+    }
+
+    fn psql(&self, database: &str, what: &str) -> Result<String> {
+        let mut command = self.client("psql", database);
+        command.args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1", what]);
+        Ok(output(&mut command)?.trim().to_owned())
+    }
+
+    fn client(&self, program: &str, database: &str) -> Command {
+        let mut command = Command::new(self.bin.join(program));
+        command
+            .args(["--host=127.0.0.1", &format!("--port={}", self.port), &format!("--username={USER}")])
+            .arg(format!("--dbname={database}"))
+            .env("PGPASSWORD", &self.password)
+            .stdin(Stdio::null());
+        command
+    }
+}
+
+fn output(command: &mut Command) -> Result<String> {
+    let output = command.output().with_context(|| format!("{}", command.get_program().display()))?;
+    if !output.status.success() {
+        bail!("{}: {}", command.get_program().display(), String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+fn database_of(url: &str) -> Result<&str> {
+    let name = url.rsplit_once('/').and_then(|(_, rest)| rest.split('?').next());
+    name.context("a URL without a database")
 }
 
 impl Drop for Server {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -165,7 +165,23 @@ impl Service {
     /// # Errors
     /// Where it does not end in time.
     pub async fn terminate(&mut self) -> Result<Option<i32>> {
-        self.signal(Signal::TERM)?;
+        self.ask_to_stop()?;
+        self.ended().await
+    }
+
+    /// SIGTERM.
+    ///
+    /// # Errors
+    /// Where it is gone.
+    pub fn ask_to_stop(&self) -> Result<()> {
+        self.signal(Signal::TERM)
+    }
+
+    /// Waits until it has ended; its exit code, where no signal ended it.
+    ///
+    /// # Errors
+    /// Where it does not end in time.
+    pub async fn ended(&mut self) -> Result<Option<i32>> {
         let mut looks = tokio::time::interval(LOOK_EVERY);
         let ended = async {
             loop {
@@ -187,9 +203,40 @@ impl Service {
         self.wait_for("/livez").await
     }
 
+    /// Takes away its right to more open files than this; the ones it has stay open.
+    ///
+    /// # Errors
+    /// Where it is gone.
+    pub fn limit_descriptors(&self, most: u64) -> Result<()> {
+        prlimit(Some(self.id()?), Resource::Nofile, Rlimit { current: Some(most), maximum: Some(most) })?;
+        Ok(())
+    }
+
+    /// How many files it has open.
+    ///
+    /// # Errors
+    /// Where it is gone.
+    pub fn descriptors(&self) -> Result<usize> {
+        Ok(std::fs::read_dir(format!("/proc/{}/fd", self.child.id()))?.count())
+    }
+
+    /// Ends it and starts another program in its place, with the same arguments: an update, or its undoing.
+    ///
+    /// # Errors
+    /// Where the one does not end or the other does not start.
+    pub async fn replace(&mut self, program: PathBuf) -> Result<()> {
+        self.terminate().await?;
+        self.program = program;
+        self.restart().await?;
+        self.ready().await
+    }
+
     fn signal(&self, signal: Signal) -> Result<()> {
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).context("no such process id")?;
-        Ok(kill_process(pid, signal)?)
+        Ok(kill_process(self.id()?, signal)?)
+    }
+
+    fn id(&self) -> Result<Pid> {
+        i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).context("no such process id")
     }
 
     async fn wait_for(&mut self, path: &str) -> Result<()> {

@@ -1,1 +1,4 @@
 //! Health and stops.
+
+mod load;
+mod order;

@@ -99,8 +99,8 @@ impl IntrospectionService for Service {
 
     type StreamIntrospectStream = Pin<Box<dyn Stream<Item = Result<StreamIntrospectResponse, Status>> + Send>>;
 
-    /// The stream ends when its caller may ask no more, and when the process stops. While that cannot be told, requests get
-    /// errors of their own.
+    /// The stream ends when its caller may ask no more, and when the process stops: UNAVAILABLE, after the answer to what was asked
+    /// last. While neither can be told, requests get errors of their own.
     async fn stream_introspect(
         &self,
         request: Request<Streaming<StreamIntrospectRequest>>,
@@ -109,14 +109,21 @@ impl IntrospectionService for Service {
         let (mut caller, mut waits) = self.caller(&metadata.into_headers(), &extensions).await?;
         self.admitted(&mut caller, &mut waits).await?;
         let (service, stop) = (self.clone(), self.stop.clone());
-        let answers = stream::unfold((service, caller, requests), async |(service, mut caller, mut requests)| {
-            let answer = match requests.next().await? {
+        let from = Some((service, stop, caller, requests));
+        let answers = stream::unfold(from, async |state| {
+            let (service, stop, mut caller, mut requests) = state?;
+            let request = tokio::select! {
+                biased;
+                () = stop.draining() => return Some((Err(refused(&IntrospectError::Stopping)), None)),
+                request = requests.next() => request?,
+            };
+            let answer = match request {
                 Ok(request) => service.next(&mut caller, request).await,
                 Err(status) => Err(status),
             };
-            Some((answer, (service, caller, requests)))
+            Some((answer, Some((service, stop, caller, requests))))
         });
-        Ok(Response::new(Box::pin(answers.take_until(async move { stop.draining().await }))))
+        Ok(Response::new(Box::pin(answers)))
     }
 }
 

@@ -98,7 +98,7 @@ impl Issuer {
     pub(crate) fn serve(&self) -> (SocketAddr, Serving, Stop) {
         let routes =
             Routes::new(SyncServiceServer::new(self.clone())).add_service(TokenServiceServer::new(self.clone()));
-        let options = Options { stop: Stop::new(), random: Arc::new(SystemRandom) };
+        let options = Options::new(Stop::new(), Arc::new(SystemRandom));
         let server = Server::grpc(([127, 0, 0, 1], 0).into(), 0).expect("a free port");
         let serving = server.serve_grpc(routes, &options).expect("served");
         (serving.addr(), serving, options.stop)

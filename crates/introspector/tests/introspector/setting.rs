@@ -9,10 +9,10 @@ use base64::engine::general_purpose::STANDARD;
 use tessera_api::introspection::v1::introspection_service_client::IntrospectionServiceClient;
 use tessera_api::introspection::v1::{IntrospectRequest, IntrospectResponse};
 use tessera_check::AccessClaims;
-use tessera_introspector::config::{Introspection, Sync};
+use tessera_introspector::config::{Introspection, Limits, Sync};
 use tessera_introspector::{Config, Deps, Running, start};
 use tessera_keys::SigningKey;
-use tessera_kit::config::{Listen, Log, Telemetry, Tls};
+use tessera_kit::config::{Listen, Log, Stopping, Telemetry, Tls};
 use tessera_kit::random::SystemRandom;
 use tessera_kit::serve::{Serving, Stop};
 use tessera_ledger::{ClientState, Event, KeyFact};
@@ -79,11 +79,9 @@ pub(crate) fn config(issuer_grpc: String) -> Config {
             name: "test".to_owned(),
         },
         tls: Tls::default(),
-        introspection: Introspection {
-            wait: Duration::from_millis(300),
-            drain: Duration::from_millis(300),
-            ..Introspection::default()
-        },
+        introspection: Introspection { wait: Duration::from_millis(300), ..Introspection::default() },
+        limits: Limits::default(),
+        stop: Stopping { grace: Duration::from_millis(300), ..Stopping::at_once() },
         log: Log::default(),
         telemetry: Telemetry::default(),
     }

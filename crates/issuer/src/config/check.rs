@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use tessera_kit::config::{ConfigError, ConfigErrors, MappedIdentity};
+use tessera_kit::config::{ConfigError, ConfigErrors, MappedIdentity, connections_mistake};
 use tessera_kit::tls::Identities;
 use tessera_types::scope::reserved;
 use tessera_types::{Algorithm, Audience, ScopeSet};
@@ -60,6 +60,8 @@ impl Config {
         );
         self.check_spans(&mut wrong);
         self.check_counts(&mut wrong);
+        wrong.0.extend(self.stop.mistakes());
+        wrong.0.extend(connections_mistake(self.limits.connections));
         wrong.unless(
             self.cors.origins.iter().all(|origin| is_origin(origin)),
             "cors.origins",

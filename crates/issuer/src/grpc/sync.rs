@@ -34,7 +34,7 @@ pub(crate) struct Feed {
 }
 
 impl Feed {
-    /// The service; its streams end when the process stops.
+    /// The service; its streams end when the process stops, after every other call.
     #[must_use]
     pub(crate) fn new(cx: Context, stop: Stop) -> Self {
         Self { cx, stop, open: Arc::default() }
@@ -69,11 +69,11 @@ impl SyncService for Feed {
         let place = Place::take(&self.open, caller.name()).ok_or_else(|| access::refused(&TooManyStreams))?;
         let (sender, receiver) = mpsc::channel(QUEUE);
         let driver = Driver::new(self.cx.clone(), caller, sender);
-        let stop = self.stop.clone();
+        let (stop, endless) = (self.stop.clone(), self.stop.endless());
         let incoming = request.into_inner();
         tokio::spawn(async move {
             driver.run(incoming, stop).await;
-            drop(place);
+            drop((place, endless));
         });
         Ok(Response::new(ReceiverStream::new(receiver)))
     }

@@ -2,11 +2,13 @@
 
 use std::borrow::Cow;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::tls::Listeners;
+use super::{ConfigError, Span, duration};
 use crate::logs::Format;
 
 /// `[listen]`: where the service listens; by default on loopback, at the service's own ports.
@@ -125,5 +127,74 @@ pub struct Log {
 impl Default for Log {
     fn default() -> Self {
         Self { format: Format::Text, level: "info".to_owned() }
+    }
+}
+
+/// `[stop]`: how the process stops when it gets SIGTERM or SIGINT. It has ended after `pause` and `grace` and 7 s at the latest, and
+/// at once when a second signal comes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Stopping {
+    /// How long it goes on answering when it has said that it is not ready, so that whoever sends it calls learns that first: 0 s to
+    /// 5 m. Longer than two periods of the probe of `/readyz`.
+    #[serde(with = "duration")]
+    #[schemars(with = "Span")]
+    pub pause: Duration,
+    /// How long calls in flight may take after that: 0 s to 10 m.
+    #[serde(with = "duration")]
+    #[schemars(with = "Span")]
+    pub grace: Duration,
+}
+
+impl Default for Stopping {
+    fn default() -> Self {
+        Self { pause: Duration::from_secs(5), grace: Duration::from_secs(20) }
+    }
+}
+
+impl Stopping {
+    /// Without a pause: for development and tests, where nobody stands in front.
+    #[must_use]
+    pub fn at_once() -> Self {
+        Self { pause: Duration::ZERO, ..Self::default() }
+    }
+
+    /// What is out of bounds.
+    #[must_use]
+    pub fn mistakes(&self) -> Vec<ConfigError> {
+        let spans = [
+            ("stop.pause", self.pause, Duration::from_mins(5), "must be 0s to 5m"),
+            ("stop.grace", self.grace, Duration::from_mins(10), "must be 0s to 10m"),
+        ];
+        let wrong = spans.into_iter().filter(|(_, span, most, _)| span > most);
+        wrong.map(|(key, _, _, message)| mistake(key, message)).collect()
+    }
+}
+
+/// How many connections a listener takes where nothing is configured.
+pub const CONNECTIONS: usize = 4096;
+
+/// What of `limits.connections` is out of bounds.
+#[must_use]
+pub fn connections_mistake(connections: usize) -> Option<ConfigError> {
+    (!(1..=1_000_000).contains(&connections)).then(|| mistake("limits.connections", "must be 1 to 1000000"))
+}
+
+fn mistake(key: &str, message: &str) -> ConfigError {
+    ConfigError { origin: "configuration".to_owned(), key: key.to_owned(), message: message.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stop_is_bounded() {
+        assert!(Stopping::default().mistakes().is_empty());
+        let endless = Stopping { pause: Duration::from_secs(301), grace: Duration::from_secs(601) };
+        let mistakes = endless.mistakes();
+        let keys: Vec<_> = mistakes.iter().map(|mistake| mistake.key.as_str()).collect();
+        assert_eq!(keys, ["stop.pause", "stop.grace"]);
+        assert!(connections_mistake(0).is_some() && connections_mistake(CONNECTIONS).is_none());
     }
 }

@@ -82,6 +82,15 @@ pub async fn method_not_allowed() -> Response {
     )
 }
 
+/// The answer for a call that the end of the process cut off.
+pub(crate) fn stopping() -> Response {
+    plain(
+        StatusCode::SERVICE_UNAVAILABLE,
+        ErrorCode::TemporarilyUnavailable.as_str(),
+        "The server stops and could not wait for this call. Try another, or again.",
+    )
+}
+
 /// The answer where a handler panicked.
 pub(crate) fn panicked() -> Response {
     plain(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::ServerError.as_str(), "The server failed; the fault is ours.")

@@ -1,4 +1,4 @@
-//! What surrounds every call: the caller's deadline, and a panic caught.
+//! What surrounds every call: the caller's deadline, the process's end, and a panic caught.
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -9,6 +9,7 @@ use futures::FutureExt as _;
 use tonic::Status;
 
 use super::deadline;
+use super::stop::Stop;
 
 /// Which protocol an answer made here must speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,18 +19,24 @@ pub(super) enum Protocol {
 }
 
 /// Runs a call to its answer.
-pub(super) async fn run<F>(protocol: Protocol, timeout: Option<Duration>, call: F) -> Response
+pub(super) async fn run<F>(protocol: Protocol, timeout: Option<Duration>, stop: &Stop, call: F) -> Response
 where
     F: Future<Output = Result<Response, Infallible>>,
 {
     let call = AssertUnwindSafe(call).catch_unwind();
-    let outcome = match timeout {
-        Some(timeout) => match tokio::time::timeout(timeout, call).await {
-            Ok(outcome) => outcome,
-            Err(_) => return late(),
-        },
-        None => call.await,
+    let in_time = async {
+        match timeout {
+            Some(timeout) => tokio::time::timeout(timeout, call).await.ok(),
+            None => Some(call.await),
+        }
     };
+    let outcome = tokio::select! {
+        // Most calls are ready at once and never look at the rest.
+        biased;
+        outcome = in_time => outcome,
+        () = stop.over() => return cut_off(protocol),
+    };
+    let Some(outcome) = outcome else { return late() };
     match outcome {
         Ok(Ok(response)) => response,
         Ok(Err(never)) => match never {},
@@ -47,6 +54,16 @@ pub(super) fn timeout(protocol: Protocol, headers: &http::HeaderMap) -> Option<D
 
 fn late() -> Response {
     grpc(&Status::deadline_exceeded("The deadline of the call was over before there was an answer."))
+}
+
+/// Whether it had an effect nobody can say, as with every connection that breaks.
+fn cut_off(protocol: Protocol) -> Response {
+    match protocol {
+        Protocol::Grpc => {
+            grpc(&Status::unavailable("The server stops and could not wait for this call. Try another, or again."))
+        }
+        Protocol::Http => crate::http::error::stopping(),
+    }
 }
 
 /// The panic itself was reported by the hook (see [`crate::logs`]); its text may hold input and goes nowhere else.

@@ -2,22 +2,26 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
-use http::Request;
+use http::{HeaderValue, Request, Version, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Notify;
 use tower::Service;
 
 use super::call::{self, Protocol};
 use super::linger;
+use super::slow::Timed;
 use super::stop::Stop;
-use crate::calls::Calls;
+use crate::calls::{self, Calls};
 use crate::tls::{Acceptor, Secured};
 
 /// How often an idle HTTP/2 connection is probed, and how long its answer may take: what no router between forgets.
@@ -33,6 +37,16 @@ const GRACE: Duration = Duration::from_secs(30);
 
 /// How long the head of an HTTP/1 request may take: otherwise a slow sender holds a connection for nothing.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a connection may take to its first call, TLS aside. HTTP/1's heads have a time of their own once the protocol is known;
+/// until then, and for HTTP/2, silence would hold a connection until it has reached its age.
+const FIRST_CALL: Duration = Duration::from_secs(30);
+
+/// How long the first call of a connection that was accepted just before the end may be on its way; closing at once would reset it.
+const ARRIVING: Duration = Duration::from_millis(500);
+
+/// How long the last answers may take to leave when time is up.
+const LAST: Duration = Duration::from_secs(1);
 
 /// The longest header block, in bytes. Basic credentials and Bearer tokens of 16 KiB fit.
 const MAX_HEADERS: u32 = 32 * 1024;
@@ -81,39 +95,110 @@ where
     S::Future: Send,
 {
     let Terms { service, protocol, builder, stop, calls, secured, .. } = terms;
-    let service = service_fn(move |request: Request<Incoming>| {
-        let (mut service, secured) = (service.clone(), secured.clone());
-        let seen = calls.as_ref().map(|calls| calls.begin(protocol == Protocol::Grpc, peer.ip(), &request));
-        async move {
-            let timeout = call::timeout(protocol, request.headers());
-            let (mut request, rest) = linger::listen(request);
-            request.extensions_mut().insert(Peer(peer));
-            if let Some(secured) = secured {
-                request.extensions_mut().insert(secured);
+    let _open = stop.traffic.connection();
+    let begun = Arc::new(Begun::default());
+    let service = {
+        let (begun, stop) = (Arc::clone(&begun), stop.clone());
+        service_fn(move |mut request: Request<Incoming>| {
+            begun.set();
+            let seen = calls.as_ref().map(|calls| calls.begin(protocol == Protocol::Grpc, peer.ip(), &request));
+            if let Some(secured) = &secured {
+                request.extensions_mut().insert(secured.clone());
             }
-            let answer = call::run(protocol, timeout, async move { service.call(request).await });
-            let response = match seen {
-                Some(seen) => seen.answered(answer).await,
-                None => answer.await,
-            };
-            if let Some(rest) = rest {
-                rest.drain().await;
-            }
-            Ok::<_, Infallible>(response)
-        }
-    });
-    let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
-    let old = tokio::select! {
-        result = connection.as_mut() => return ended(result),
-        () = tokio::time::sleep(age) => true,
-        () = stop.draining() => false,
+            answer(service.clone(), request, (peer, seen), protocol, stop.clone())
+        })
     };
-    // GOAWAY, or `Connection: close`: what is in flight finishes.
+    let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let patience = tokio::select! {
+        result = connection.as_mut() => return ended(result),
+        () = tokio::time::sleep(age) => Some(GRACE),
+        () = begun.not_within(FIRST_CALL) => Some(ARRIVING),
+        () = stop.draining() => None,
+    };
+    if patience.is_none() {
+        tokio::select! {
+            result = connection.as_mut() => return ended(result),
+            () = begun.wait() => {}
+            () = tokio::time::sleep(ARRIVING) => {}
+        }
+    }
+    // GOAWAY, or `Connection: close`: what is in flight finishes. h2 first names the highest stream there can be, and the last one it
+    // takes only after a round trip, so that a call which crosses the GOAWAY is still served.
     connection.as_mut().graceful_shutdown();
     tokio::select! {
-        result = connection => ended(result),
+        result = connection.as_mut() => return ended(result),
         () = stop.over() => {}
-        () = tokio::time::sleep(GRACE), if old => tracing::debug!("an old connection was closed with calls in flight"),
+        () = tokio::time::sleep(patience.unwrap_or_default()), if patience.is_some() => {
+            tracing::debug!("a connection was closed with calls in flight, or before its first");
+            return;
+        }
+    }
+    // The calls that were cut off are told so.
+    if let Ok(result) = tokio::time::timeout(LAST, connection).await {
+        ended(result);
+    }
+}
+
+/// Serves a call.
+async fn answer<S>(
+    mut service: S,
+    request: Request<Incoming>,
+    (peer, seen): (SocketAddr, Option<calls::Begun>),
+    protocol: Protocol,
+    stop: Stop,
+) -> Result<Response, Infallible>
+where
+    S: Service<Request<Body>, Response = Response, Error = Infallible>,
+{
+    let _in_flight = stop.traffic.call();
+    let timeout = call::timeout(protocol, request.headers());
+    let resets = request.version() < Version::HTTP_2;
+    let (mut request, rest) = match protocol {
+        Protocol::Grpc => (request.map(Body::new), None),
+        Protocol::Http => linger::listen(request.map(Timed::new)),
+    };
+    request.extensions_mut().insert(Peer(peer));
+    let answer = call::run(protocol, timeout, &stop, async move { service.call(request).await });
+    let mut response = match seen {
+        Some(seen) => seen.answered(answer).await,
+        None => answer.await,
+    };
+    if let Some(rest) = rest {
+        rest.drain().await;
+    }
+    if resets && stop.is_leaving() {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response)
+}
+
+/// Whether a connection had a call.
+#[derive(Default)]
+struct Begun {
+    set: AtomicBool,
+    told: Notify,
+}
+
+impl Begun {
+    fn set(&self) {
+        if !self.set.load(Ordering::Relaxed) {
+            self.set.store(true, Ordering::Relaxed);
+            // One waits, and what is told before it waits is kept for it.
+            self.told.notify_one();
+        }
+    }
+
+    async fn wait(&self) {
+        if !self.set.load(Ordering::Relaxed) {
+            self.told.notified().await;
+        }
+    }
+
+    /// Resolves when there was none in that time; never, where there was.
+    async fn not_within(&self, time: Duration) {
+        if tokio::time::timeout(time, self.wait()).await.is_ok() {
+            std::future::pending::<()>().await;
+        }
     }
 }
 
@@ -125,12 +210,9 @@ fn ended(result: Result<(), Box<dyn std::error::Error + Send + Sync>>) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use axum::Router;
     use axum::routing::get;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
-    use tokio::sync::Notify;
     use tokio::task::JoinHandle;
     use tokio::time::Instant;
 
@@ -194,5 +276,18 @@ mod tests {
         answer.notify_one();
         assert!(all_of(stream).await.ends_with("done"));
         serving.await.expect("no panic");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_says_nothing_is_closed() {
+        for protocol in [Protocol::Grpc, Protocol::Http] {
+            let began = Instant::now();
+            let service = Router::new().with_state(());
+            let terms = Terms { service, protocol, builder: builder(protocol), stop: Stop::new() };
+            let (_near, far) = tokio::io::duplex(4096);
+            serve(far, ([127, 0, 0, 1], 1).into(), AGE * 5, terms).await;
+            let lasted = began.elapsed();
+            assert!((FIRST_CALL..=FIRST_CALL + ARRIVING).contains(&lasted), "{protocol:?}: {lasted:?}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! The accept loop, on the current runtime or on one event loop per worker.
+//! Servers: an accept loop each, on the current runtime or on one event loop per worker.
 
 use std::convert::Infallible;
 use std::io;
@@ -11,17 +11,22 @@ use axum::body::Body;
 use axum::response::Response;
 use http::Request;
 use tessera_types::{Randomness, random};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tonic::service::Routes;
 use tower::Service;
 
+use super::beat::Loops;
 use super::call::Protocol;
 use super::connection::{self, Terms};
+use super::limits::{self, Place, Room, Trouble};
 use super::listener::{BindError, Listener};
 use super::secure;
 use super::stop::Stop;
 use crate::calls::{Calls, note_routes};
+use crate::clock::SystemClock;
+use crate::config::CONNECTIONS;
+use crate::metrics::Metrics;
 use crate::tls::Acceptor;
 
 /// How long a connection lives, give or take a tenth, so that balancers spread load anew.
@@ -37,6 +42,20 @@ pub struct Options {
     pub stop: Stop,
     /// Spreads the ages of connections.
     pub random: Arc<dyn Randomness>,
+    /// How many connections each listener takes.
+    pub connections: usize,
+    /// Where event loops say that they turn.
+    pub loops: Loops,
+    /// Where connections are counted.
+    pub metrics: Option<Metrics>,
+}
+
+impl Options {
+    /// The usual number of connections, counted nowhere.
+    #[must_use]
+    pub fn new(stop: Stop, random: Arc<dyn Randomness>) -> Self {
+        Self { stop, random, connections: CONNECTIONS, loops: Loops::new(Arc::new(SystemClock)), metrics: None }
+    }
 }
 
 /// A bound server that does not accept yet.
@@ -45,6 +64,7 @@ pub struct Server {
     protocol: Protocol,
     calls: Option<Calls>,
     tls: Option<Acceptor>,
+    purpose: &'static str,
 }
 
 /// A running server.
@@ -76,7 +96,7 @@ impl Server {
     /// [`BindError`].
     pub fn grpc(addr: SocketAddr, workers: usize) -> Result<Self, BindError> {
         let listeners = Listener::bind_many(addr, "grpc", workers)?;
-        Ok(Self { listeners, protocol: Protocol::Grpc, calls: None, tls: None })
+        Ok(Self { listeners, protocol: Protocol::Grpc, calls: None, tls: None, purpose: "grpc" })
     }
 
     /// Binds an HTTP/1 and HTTP/2 server; `purpose` is its name in `[listen]`.
@@ -85,7 +105,7 @@ impl Server {
     /// [`BindError`].
     pub fn http(addr: SocketAddr, purpose: &'static str) -> Result<Self, BindError> {
         let listeners = vec![Listener::bind(addr, purpose)?];
-        Ok(Self { listeners, protocol: Protocol::Http, calls: None, tls: None })
+        Ok(Self { listeners, protocol: Protocol::Http, calls: None, tls: None, purpose })
     }
 
     /// Has every call seen: measured, traced, and named in the log.
@@ -146,13 +166,16 @@ impl Server {
             tls: self.tls,
             secured: None,
         };
+        let room = Room::new(self.purpose, options.connections, options.metrics.as_ref());
         let several = self.listeners.len() > 1;
         for (index, listener) in self.listeners.into_iter().enumerate() {
-            let (terms, alive, random) = (terms.clone(), alive.clone(), Arc::clone(&options.random));
+            let (random, alive) = (Arc::clone(&options.random), alive.clone());
+            let accepting =
+                Accepting { terms: terms.clone(), random, room: room.clone(), trouble: Trouble::default(), alive };
             if several {
-                own_event_loop(index, listener, terms, random, alive)?;
+                own_event_loop(index, listener, accepting, &options.loops)?;
             } else {
-                tokio::spawn(accept(listener.register()?, terms, random, alive));
+                tokio::spawn(accepting.run(listener.register()?));
             }
         }
         Ok(Serving { addr, running })
@@ -160,13 +183,7 @@ impl Server {
 }
 
 /// A thread with an event loop: calls of one connection never change cores.
-fn own_event_loop<S>(
-    index: usize,
-    listener: Listener,
-    terms: Terms<S>,
-    random: Arc<dyn Randomness>,
-    alive: mpsc::Sender<Infallible>,
-) -> io::Result<()>
+fn own_event_loop<S>(index: usize, listener: Listener, mut accepting: Accepting<S>, loops: &Loops) -> io::Result<()>
 where
     S: Service<Request<Body>, Response = Response, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
@@ -176,10 +193,14 @@ where
         let _inside = runtime.enter();
         listener.register()?
     };
-    std::thread::Builder::new().name(format!("grpc-{index}")).spawn(move || {
+    let name = format!("grpc-{index}");
+    let beating = loops.begin(&name);
+    std::thread::Builder::new().name(name).spawn(move || {
         runtime.block_on(async move {
+            tokio::spawn(beating.run());
             let (own, mut connections) = mpsc::channel(1);
-            accept(listener, terms, random, own).await;
+            let alive = std::mem::replace(&mut accepting.alive, own);
+            accepting.run(listener).await;
             // The loop must turn until its connections have ended.
             let _ = connections.recv().await;
             drop(alive);
@@ -188,34 +209,79 @@ where
     Ok(())
 }
 
-async fn accept<S>(listener: TcpListener, terms: Terms<S>, random: Arc<dyn Randomness>, alive: mpsc::Sender<Infallible>)
+/// The accept loop of a listening socket.
+struct Accepting<S> {
+    terms: Terms<S>,
+    random: Arc<dyn Randomness>,
+    room: Room,
+    trouble: Trouble,
+    alive: mpsc::Sender<Infallible>,
+}
+
+impl<S> Accepting<S>
 where
     S: Service<Request<Body>, Response = Response, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
 {
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = terms.stop.draining() => return,
-        };
-        match accepted {
-            Ok((stream, peer)) => {
-                // Without it, a delayed acknowledgement at the other end adds 40 ms to some answers.
-                if let Err(error) = stream.set_nodelay(true) {
-                    tracing::debug!(%error, "TCP_NODELAY was refused");
+    async fn run(mut self, listener: TcpListener) {
+        let stop = self.terms.stop.clone();
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = stop.draining() => break,
+            };
+            match accepted {
+                Ok((stream, peer)) => self.take(stream, peer),
+                Err(error) if limits::is_its_own(&error) => {
+                    tracing::debug!(%error, "a connection was gone before it was accepted");
                 }
-                let (terms, alive) = (terms.clone(), alive.clone());
-                let age = age(&*random);
-                tokio::spawn(async move {
-                    secure::serve(stream, peer, age, terms).await;
-                    drop(alive);
-                });
-            }
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                Err(error) => {
+                    self.room.not_accepted();
+                    if let Some(times) = self.trouble.again() {
+                        tracing::warn!(%error, times, "connections cannot be accepted; those there are go on");
+                    }
+                    // Without a pause the loop would spin: the connection waits to be accepted, and so the socket is ready.
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
             }
         }
+        if let Err(error) = self.take_the_rest(listener) {
+            tracing::debug!(%error, "the listener was not emptied");
+        }
+    }
+
+    /// To their clients, connections in the queue are established, and calls may be on their way on them; closing the listener
+    /// would reset them.
+    fn take_the_rest(&mut self, listener: TcpListener) -> io::Result<()> {
+        let listener = listener.into_std()?;
+        loop {
+            match listener.accept() {
+                Ok((stream, peer)) => {
+                    stream.set_nonblocking(true)?;
+                    self.take(TcpStream::from_std(stream)?, peer);
+                }
+                Err(error) if limits::is_its_own(&error) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn take(&mut self, stream: TcpStream, peer: SocketAddr) {
+        if self.trouble.over() {
+            tracing::info!("connections are accepted again");
+        }
+        // Dropped, and so closed, where there is no room.
+        let Some(place) = self.room.enter() else { return };
+        // Without it, a delayed acknowledgement at the other end adds 40 ms to some answers.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY was refused");
+        }
+        let (terms, alive, age) = (self.terms.clone(), self.alive.clone(), age(&*self.random));
+        tokio::spawn(async move {
+            secure::serve(stream, peer, age, terms).await;
+            drop::<(Place, _)>((place, alive));
+        });
     }
 }
 

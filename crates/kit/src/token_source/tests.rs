@@ -61,7 +61,7 @@ struct Setting {
 fn setting() -> Setting {
     let issuer = Arc::new(Issuer::default());
     let routes = Routes::new(TokenServiceServer::from_arc(Arc::clone(&issuer)));
-    let options = Options { stop: Stop::new(), random: Arc::new(SystemRandom) };
+    let options = Options::new(Stop::new(), Arc::new(SystemRandom));
     let server = Server::grpc(([127, 0, 0, 1], 0).into(), 0).expect("a free port");
     Setting { issuer, clock: Arc::default(), serving: server.serve_grpc(routes, &options).expect("served") }
 }

@@ -4,6 +4,7 @@ use tessera_types::{Epoch, Timestamp, TokenId};
 
 use super::*;
 use crate::event::Event;
+use crate::message::OLDEST_VERSION;
 use crate::wire::samples;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -212,9 +213,21 @@ fn what_comes_out_of_turn_is_refused() {
     assert_eq!(opening().receive(Request::HeadRequest { nonce: 1 }), Err(FeedError::OutOfTurn("HeadRequest")));
     assert_eq!(greeted(None).receive(hello(None)), Err(FeedError::OutOfTurn("Hello")));
     assert_eq!(streaming(&[]).receive(hello(None)), Err(FeedError::OutOfTurn("Hello")));
-    let Request::Hello(later) = hello(None) else { unreachable!("it is a Hello") };
-    let later = Request::Hello(Hello { protocol_version: 2, ..later });
-    assert_eq!(opening().receive(later), Err(FeedError::Version(2)));
+    let Request::Hello(earlier) = hello(None) else { unreachable!("it is a Hello") };
+    let earlier = Request::Hello(Hello { protocol_version: OLDEST_VERSION - 1, ..earlier });
+    assert_eq!(opening().receive(earlier), Err(FeedError::Version(OLDEST_VERSION - 1)));
+}
+
+/// An introspector that was updated before the issuer.
+#[test]
+fn a_later_replica_is_spoken_with_in_the_issuers_version() {
+    let head = samples::head(1, &log(2));
+    let Request::Hello(later) = hello(Some(head)) else { unreachable!("it is a Hello") };
+    let mut feed = Feed::new(terms(), Duration::ZERO);
+    let later = Request::Hello(Hello { protocol_version: PROTOCOL_VERSION + 1, ..later });
+    feed.receive(later).expect("a later version is spoken with");
+    let outputs = feed.looked(head, Some(head.hash), Duration::ZERO).expect("it resumes");
+    assert!(outputs.contains(&welcome(false)), "{outputs:?}");
 }
 
 #[test]

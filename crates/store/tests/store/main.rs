@@ -13,6 +13,7 @@ mod holders;
 mod keys;
 mod log;
 mod organizations;
+mod previous;
 mod scopes;
 mod sessions;
 mod transactions;

@@ -166,7 +166,8 @@ impl Driver {
                     }
                 }
                 () = tokio::time::sleep(self.until_tick()) => self.tick()?,
-                () = stop.draining() => return Err(StreamError::Stopping),
+                // Not before the last call: a revocation that is waiting for this introspector would not be confirmed.
+                () = stop.quiet() => return Err(StreamError::Stopping),
             };
             if !self.perform(outputs).await? {
                 return Ok(());

@@ -7,6 +7,7 @@ use http_body_util::BodyExt as _;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
@@ -16,7 +17,7 @@ use crate::random::SystemRandom;
 const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 fn options() -> Options {
-    Options { stop: Stop::new(), random: Arc::new(SystemRandom) }
+    Options::new(Stop::new(), Arc::new(SystemRandom))
 }
 
 fn client(http2: bool) -> Client<HttpConnector, Body> {
@@ -148,12 +149,13 @@ async fn a_stop_is_bounded_in_time() {
     let addr = serving.addr();
     let endless = tokio::spawn(async move {
         let request = Request::builder().uri(format!("http://{addr}/never")).body(Body::empty()).expect("a request");
-        client(false).request(request).await.is_err()
+        client(false).request(request).await.map(|answer| answer.status())
     });
     entered.notified().await;
     let clean = options.stop.within(Duration::from_millis(20), async { serving.finished().await }).await;
     assert!(!clean, "the call would never have ended");
-    assert!(endless.await.expect("no panic"), "and was cut off");
+    let cut_off = endless.await.expect("no panic").expect("and is told so");
+    assert_eq!(cut_off, StatusCode::SERVICE_UNAVAILABLE);
 }
 
 #[test]
@@ -185,4 +187,98 @@ async fn concurrent_panics_leave_the_server_answering() {
     let calls = (0..32).map(|_| ask(&client, serving.addr(), "/", None));
     let answers = futures::future::join_all(calls).await;
     assert_eq!(answers.iter().filter(|(_, _, body)| body == "ok").count(), 16);
+}
+
+/// What comes back on a connection until it is closed, for a GET that is sent now.
+async fn get_on(stream: &mut TcpStream, path: &str) -> String {
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n").as_bytes()).await.expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("an answer, and then the end");
+    answer
+}
+
+#[tokio::test]
+async fn a_stop_that_is_announced_lets_http_1_go_after_its_next_answer() {
+    let options = options();
+    let serving = Server::http(ANY, "http").expect("a free port").serve_http(routes(), &options).expect("served");
+    let (old, new) = (TcpStream::connect(serving.addr()), async {
+        options.stop.leave();
+        TcpStream::connect(serving.addr()).await
+    });
+    for mut stream in [old.await.expect("connected"), new.await.expect("still accepted")] {
+        let answer = get_on(&mut stream, "/hello").await.to_lowercase();
+        assert!(answer.contains("\r\nconnection: close\r\n") && answer.ends_with("hello"), "{answer}");
+    }
+    let http2 = client(true);
+    assert_eq!(ask(&http2, serving.addr(), "/hello", None).await.2, "hello");
+}
+
+/// Nothing runs between the connecting and the stop on a runtime of one thread: the server has not accepted, but the clients are
+/// connected, and their requests are on their way.
+#[tokio::test]
+async fn connections_in_the_queue_are_served_before_the_listener_closes() {
+    let options = options();
+    let mut serving = Server::http(ANY, "http").expect("a free port").serve_http(routes(), &options).expect("served");
+    let mut waiting = Vec::new();
+    for _ in 0..5 {
+        let mut stream = std::net::TcpStream::connect(serving.addr()).expect("connected");
+        std::io::Write::write_all(&mut stream, b"GET /hello HTTP/1.1\r\nhost: a\r\n\r\n").expect("sent");
+        stream.set_nonblocking(true).expect("set");
+        waiting.push(TcpStream::from_std(stream).expect("registered"));
+    }
+    options.stop.drain();
+    for mut stream in waiting {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("not reset");
+        assert!(answer.ends_with("hello"), "{answer:?}");
+    }
+    serving.finished().await;
+}
+
+#[tokio::test]
+async fn a_call_that_is_cut_off_is_told_so() {
+    let options = options();
+    let grpc = Server::grpc(ANY, 0).expect("a free port").serve(routes(), &options).expect("served");
+    let http = Server::http(ANY, "http").expect("a free port").serve_http(routes(), &options).expect("served");
+    let (to_grpc, to_http) = (grpc.addr(), http.addr());
+    let calls = [
+        tokio::spawn(async move { ask(&client(true), to_grpc, "/never", None).await }),
+        tokio::spawn(async move { ask(&client(false), to_http, "/never", None).await }),
+    ];
+    while options.stop.calls() < 2 {
+        tokio::task::yield_now().await;
+    }
+    options.stop.end();
+    let [grpc, http] = calls;
+    assert_eq!(grpc.await.expect("answered").1["grpc-status"], "14");
+    assert_eq!(http.await.expect("answered").0, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn a_connection_too_many_is_closed_at_once_and_the_others_go_on() {
+    let mut options = options();
+    options.connections = 2;
+    let serving = Server::http(ANY, "http").expect("a free port").serve_http(routes(), &options).expect("served");
+    let mut inside = [
+        TcpStream::connect(serving.addr()).await.expect("connected"),
+        TcpStream::connect(serving.addr()).await.expect("connected"),
+    ];
+    let mut third = TcpStream::connect(serving.addr()).await.expect("by the operating system");
+    assert_eq!(third.read(&mut [0; 1]).await.expect("closed"), 0);
+    let [first, second] = &mut inside;
+    options.stop.leave();
+    assert!(get_on(first, "/hello").await.ends_with("hello"));
+    // The place of the first is free as soon as its connection has ended at the server, too.
+    let again = async {
+        loop {
+            let mut stream = TcpStream::connect(serving.addr()).await.expect("connected");
+            let _ = stream.write_all(b"GET /hello HTTP/1.1\r\nhost: a\r\n\r\n").await;
+            let mut answer = String::new();
+            if stream.read_to_string(&mut answer).await.is_ok() && answer.ends_with("hello") {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), again).await.expect("a place is free again");
+    assert!(get_on(second, "/hello").await.ends_with("hello"));
 }
