@@ -53,6 +53,7 @@ impl Caller {
         match self {
             Self::Client { known, .. } => &known.client,
             Self::Token(token) => &token.claims().client,
+            Self::Certificate { client, .. } => client,
         }
     }
 }

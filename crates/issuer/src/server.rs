@@ -197,11 +197,11 @@ pub async fn start(config: Config, deps: Deps, options: StartOptions) -> Result<
     let (checked, store, keks) = open(&config, &deps).await?;
     let setup = Setup { store: &store, clock: &*deps.clock, random: &*deps.random };
     setup.begin().await?;
-    let kept = setup.kept_keys(&keks).await?;
+    let kept = Box::pin(setup.kept_keys(&keks)).await?;
     let wanted = Wanted::read(checked.keys.files.as_ref(), checked.keys.algorithm)?;
     let own = wanted.as_ref().and_then(Wanted::own);
     let signer = match wanted {
-        Some(wanted) => Some(setup.signing_keys(&keks, wanted).await?),
+        Some(wanted) => Some(Box::pin(setup.signing_keys(&keks, wanted)).await?),
         None => None,
     };
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);

@@ -85,7 +85,7 @@ impl TestIssuer {
 
     async fn run(config: &Config, clock: &Arc<MockClock>, seed: u64) -> Running {
         let deps = Deps { clock: Arc::clone(clock) as Arc<dyn Clock>, random: Arc::new(SeededRandom::new(seed)) };
-        start(config.clone(), deps, StartOptions::default()).await.expect("starts")
+        Box::pin(start(config.clone(), deps, StartOptions::default())).await.expect("starts")
     }
 
     fn cx(&self) -> &Context {

@@ -70,9 +70,7 @@ impl KeyState {
     pub const fn may_become(self, to: Self) -> bool {
         matches!(
             (self, to),
-            (Self::Next, Self::Active | Self::Retired)
-                | (Self::Active, Self::Retiring)
-                | (Self::Retiring, Self::Active | Self::Retired)
+            (Self::Next | Self::Retiring, Self::Active | Self::Retired) | (Self::Active, Self::Retiring)
         )
     }
 

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use tessera_api::status::status;
 use tessera_kit::http::{Authorization, AuthorizationError};
 use tessera_kit::serve::Peer;
-use tessera_store::{Action, Actor};
 use tessera_kit::tls::Secured;
+use tessera_store::Action;
 use tessera_types::{ErrorCode, Failure, PresentedSecret};
 use tonic::{Request, Status};
 

@@ -98,7 +98,7 @@ async fn a_kept_secret_reads_back_and_is_kept_once(f: Fixture) {
     let tx = f.db.begin().await.expect("begins");
     tx.kept_secrets().insert(&secret).await.expect("inserts");
     tx.commit().await.expect("commits");
-    assert_eq!(f.db.kept_secrets().list().await.expect("lists"), [secret.clone()]);
+    assert_eq!(f.db.kept_secrets().list().await.expect("lists"), std::slice::from_ref(&secret));
     assert!(!format!("{secret:?}").contains("255"), "the sealed secret is not shown");
     let tx = f.db.begin().await.expect("begins");
     let again = tx.kept_secrets().insert(&secret).await;

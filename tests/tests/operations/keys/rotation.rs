@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use rstest::rstest;
 use tessera_testkit::pair::Backend;
 use tessera_tests::{World, eventually, world_with};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::{in_state, kid, options, published};
 

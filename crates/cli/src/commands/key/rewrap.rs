@@ -20,7 +20,7 @@ pub(super) struct Rewrap {}
 
 /// What was sealed anew.
 #[derive(Debug, Serialize)]
-struct Rewrapped {
+struct Outcome {
     rewrapped: i32,
     total: i32,
     kek_id: String,
@@ -31,11 +31,11 @@ impl Rewrap {
         let admin = app.administrator(Access::Write).await?;
         let answer = service(&admin).rewrap_keys(admin.request(wire::RewrapKeysRequest {})).await?.into_inner();
         app.say("Nothing needs the files in [secrets] old_kek_files any more; backups from before still do.");
-        app.show(&Rewrapped { rewrapped: answer.rewrapped, total: answer.total, kek_id: answer.kek_id })
+        app.show(&Outcome { rewrapped: answer.rewrapped, total: answer.total, kek_id: answer.kek_id })
     }
 }
 
-impl View for Rewrapped {
+impl View for Outcome {
     fn table(&self) -> Table {
         let Self { rewrapped, total, kek_id } = self;
         Table::Text(format!("{rewrapped} of {total} sealed anew; all of it is under the key-encryption key {kek_id}"))

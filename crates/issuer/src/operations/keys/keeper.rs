@@ -68,7 +68,7 @@ impl Keeper {
                 }
             };
             let Some(result) = stop.run_until_cancelled(turn).await else { return };
-            self.tell(result.err());
+            self.tell(result.err().as_ref());
         }
     }
 
@@ -134,9 +134,9 @@ impl Keeper {
     }
 
     /// Says what is wrong, once.
-    fn tell(&mut self, error: Option<KeyChangeError>) {
-        let text = error.as_ref().map(|error| chain(error));
-        match (&error, text == self.told) {
+    fn tell(&mut self, error: Option<&KeyChangeError>) {
+        let text = error.map(|error| chain(error));
+        match (error, text == self.told) {
             (Some(error), false) if error.reason() == "REVOCATION_UNCONFIRMED" => {
                 tracing::warn!(error = %chain(error), "a change of the signing keys waits: not every introspector knows of it");
             }

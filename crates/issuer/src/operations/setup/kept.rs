@@ -34,13 +34,13 @@ impl Setup<'_> {
         // Two issuers that start at once keep one.
         tx.exclusive().await?;
         let kept = tx.kept_secrets().list().await?;
-        let keys = KeptKeys {
+        let made = KeptKeys {
             successor: self.kept_key(&tx, &kept, keks, SUCCESSOR).await?,
             tag: self.kept_key(&tx, &kept, keks, TAG).await?,
             pages: self.kept_key(&tx, &kept, keks, PAGES).await?,
         };
         tx.commit().await?;
-        Ok(keys)
+        Ok(made)
     }
 
     async fn kept_key(
