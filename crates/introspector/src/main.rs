@@ -25,8 +25,11 @@ struct Arguments {
     config: Option<PathBuf>,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
+    serve::process(introspector())
+}
+
+async fn introspector() -> ExitCode {
     let arguments = Arguments::parse();
     let config = match config::load(arguments.config.clone()) {
         Ok(config) => config,
@@ -40,22 +43,20 @@ async fn main() -> ExitCode {
         Ok(logs) => logs,
         Err(error) => return complain(&error, EXIT_CODE),
     };
-    serve::process(async {
-        let ended = run(&config, arguments.config.as_ref(), &logs).await;
-        if let Some(tracing) = tracing {
-            tracing.flush().await;
-        }
-        match ended {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                tracing::error!(error = chain(&*error), "the introspector cannot run");
-                match error.downcast_ref() {
-                    Some(StartError::Config(_) | StartError::Tls(_)) => ExitCode::from(EXIT_CODE),
-                    _ => ExitCode::FAILURE,
-                }
+    let ended = run(&config, arguments.config.as_ref(), &logs).await;
+    if let Some(tracing) = tracing {
+        tracing.flush().await;
+    }
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = chain(&*error), "the introspector cannot run");
+            match error.downcast_ref() {
+                Some(StartError::Config(_) | StartError::Tls(_)) => ExitCode::from(EXIT_CODE),
+                _ => ExitCode::FAILURE,
             }
         }
-    })
+    }
 }
 
 async fn run(config: &Config, file: Option<&PathBuf>, logs: &Logs) -> anyhow::Result<()> {

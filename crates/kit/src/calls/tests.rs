@@ -23,7 +23,7 @@ fn serve(telemetry: &Telemetry) -> Setting {
     let router = Router::new()
         .route("/things/{id}", get(traced))
         .route("/panics", get(async || -> &'static str { panic!("a bug") }));
-    let options = Options { stop: Stop::new(), random: Arc::new(SystemRandom) };
+    let options = Options::new(Stop::new(), Arc::new(SystemRandom));
     let server = Server::http(ANY, "http").expect("a free port").seen_by(&calls);
     let serving = server.serve_http(crate::http::error::with_fallbacks(router), &options).expect("served");
     Setting { metrics, serving }

@@ -283,7 +283,8 @@ mod tests {
         for protocol in [Protocol::Grpc, Protocol::Http] {
             let began = Instant::now();
             let service = Router::new().with_state(());
-            let terms = Terms { service, protocol, builder: builder(protocol), stop: Stop::new() };
+            let (builder, stop) = (builder(protocol), Stop::new());
+            let terms = Terms { service, protocol, builder, stop, calls: None, tls: None, secured: None };
             let (_near, far) = tokio::io::duplex(4096);
             serve(far, ([127, 0, 0, 1], 1).into(), AGE * 5, terms).await;
             let lasted = began.elapsed();

@@ -80,7 +80,7 @@ impl Setting {
             names.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
         };
         let stop = Stop::new();
-        let options = Options { stop: stop.clone(), random: Arc::new(SystemRandom) };
+        let options = Options::new(stop.clone(), Arc::new(SystemRandom));
         let server = Server::http((Ipv4Addr::LOCALHOST, 0).into(), "http").expect("a free port");
         let server = server.secured(tls.acceptor(role, &metrics));
         let serving = server.serve_http(Router::new().route("/", get(name)), &options).expect("served");
