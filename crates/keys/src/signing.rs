@@ -53,8 +53,18 @@ pub enum KeyError {
 pub struct SignError;
 
 impl SigningKey {
-    /// Makes a new key. An RSA key takes some tens to hundreds of milliseconds.
+    /// Makes a new key. An RSA key takes some tens to hundreds of milliseconds. None whose identifier begins with `-`, as one of 64 would:
+    /// on a command line, in an emergency, it would pass for an option.
     pub fn generate(algorithm: Algorithm) -> Result<Self, KeyError> {
+        loop {
+            let key = Self::generate_any(algorithm)?;
+            if !key.key_id().as_str().starts_with('-') {
+                return Ok(key);
+            }
+        }
+    }
+
+    fn generate_any(algorithm: Algorithm) -> Result<Self, KeyError> {
         let pair = match algorithm {
             Algorithm::Rs256 => RsaKeyPair::generate(KeySize::Rsa2048).map(Pair::Rsa),
             Algorithm::Es256 => EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map(Pair::P256),

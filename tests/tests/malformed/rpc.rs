@@ -96,6 +96,10 @@ async fn empty_messages_and_unknown_fields_are_answered_alike() -> Result<()> {
     .concat();
     assert_eq!(CANARY.len(), 13, "as the length above says");
     for rpc in rpcs(world).await? {
+        // The one whose empty message changes something, and so cannot be said twice.
+        if rpc.path.ends_with("/RotateKey") {
+            continue;
+        }
         let empty = told(send(&rpc, &[], framed(&[])).await?, &rpc.path)?;
         assert_ne!(empty.code(), Code::Internal, "{}: {empty:?}", rpc.path);
         let more = told(send(&rpc, &[], framed(&unknown)).await?, &rpc.path)?;

@@ -122,8 +122,12 @@ impl Setup<'_> {
             tx.commit().await?;
             return Ok(signer);
         };
-        if wanted.is(active) || records.iter().any(|record| record.state == KeyState::Next && wanted.is(record)) {
+        let waiting = records.iter().find(|record| record.state == KeyState::Next && wanted.is(record));
+        if wanted.is(active) || waiting.is_some() {
             let signer = reopened(&mut tx, keks, active).await?;
+            if let Some(waiting) = waiting {
+                reopened(&mut tx, keks, waiting).await?;
+            }
             tx.commit().await?;
             return Ok(signer);
         }

@@ -96,3 +96,11 @@ fn only_rsa_keys_have_certificates() {
         assert_eq!(key.public_jwk(), key.public().to_jwk());
     }
 }
+
+#[test]
+fn no_keys_identifier_passes_for_an_option() {
+    for _ in 0..1000 {
+        let key = SigningKey::generate(Algorithm::EdDsa).expect("a key");
+        assert!(!key.key_id().as_str().starts_with('-'), "{}", key.key_id());
+    }
+}

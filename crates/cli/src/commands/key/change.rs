@@ -36,7 +36,7 @@ Examples:
   tessera key promote 3vqN2cpB1dGmRzV1nO8yQm0uUjWQy1bJm1b3a6mWw6E --now --yes")]
 pub(super) struct Promote {
     /// The key's id [default: the key in the state next].
-    #[arg(value_name = "KEY_ID")]
+    #[arg(value_name = "KEY_ID", allow_hyphen_values = true)]
     key_id: Option<String>,
 
     /// Do not wait until the key has been published for `[keys] publish_for`. Resource servers that keep the key set may refuse its tokens
@@ -55,7 +55,7 @@ Examples:
   tessera key retire 3vqN2cpB1dGmRzV1nO8yQm0uUjWQy1bJm1b3a6mWw6E --yes")]
 pub(super) struct Retire {
     /// The key's id, as `list` shows it.
-    #[arg(value_name = "KEY_ID")]
+    #[arg(value_name = "KEY_ID", allow_hyphen_values = true)]
     key_id: String,
 
     #[command(flatten)]
