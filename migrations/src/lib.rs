@@ -14,8 +14,8 @@ mod m20261125_000005_users;
 mod m20261125_000006_grants;
 mod m20261126_000007_applications;
 mod m20261127_000008_rotation;
-mod m20261127_000009_audit;
-mod m20261127_000010_owners;
+mod m20261127_000009_owners;
+mod m20261127_000010_audit;
 mod words;
 
 /// Every migration, in the order in which they are applied.
@@ -34,8 +34,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261125_000006_grants::Migration),
             Box::new(m20261126_000007_applications::Migration),
             Box::new(m20261127_000008_rotation::Migration),
-            Box::new(m20261127_000010_owners::Migration),
-            Box::new(m20261127_000009_audit::Migration),
+            Box::new(m20261127_000009_owners::Migration),
+            Box::new(m20261127_000010_audit::Migration),
         ]
     }
 }

@@ -43,7 +43,7 @@ enum Verb {
     Retire(Retire),
     /// Print the published keys as a JWK set (RFC 7517).
     ExportJwks(ExportJwks),
-    /// Seal everything under the first key-encryption key, so that the older ones are needed no more.
+    /// Seal everything under the first key-encryption key, so that it alone is needed.
     Rewrap(Rewrap),
 }
 

@@ -79,7 +79,7 @@ async fn create_as(
     }
     let event = changed_in(&tx, &client).await?;
     tx.record(event);
-    tx.audit(cx.did(Action::ClientCreate).to(Target::Client(client.id.clone())));
+    tx.audit(by.did(cx, Action::ClientCreate).to(Target::Client(client.id.clone())));
     let owner = belonging::owner(&tx, &client).await?;
     let revision = commit(cx, tx).await?;
     if let Some((owner, organization)) = owner {
@@ -147,7 +147,7 @@ async fn update_as(
     let event = changed_in(&tx, &after).await?;
     tx.record(event);
     let fields = draft::changed_fields(&before, &after);
-    tx.audit(cx.did(Action::ClientUpdate).to(Target::Client(id.clone())).changing(&fields));
+    tx.audit(by.did(cx, Action::ClientUpdate).to(Target::Client(id.clone())).changing(&fields));
     let revision = commit(cx, tx).await?;
     cx.publication.confirm(revision, cx.policy.confirm_within).await?;
     tracing::info!(client_id = %id, %revision, "client changed");
@@ -183,7 +183,7 @@ async fn set_enabled_as(cx: &Context, by: Authority, id: &ClientId, enabled: boo
     let event = changed_in(&tx, &after).await?;
     tx.record(event);
     let action = if enabled { Action::ClientEnable } else { Action::ClientDisable };
-    tx.audit(cx.did(action).to(Target::Client(id.clone())));
+    tx.audit(by.did(cx, action).to(Target::Client(id.clone())));
     let revision = commit(cx, tx).await?;
     cx.publication.confirm(revision, cx.policy.confirm_within).await?;
     tracing::info!(client_id = %id, %revision, enabled, "client enabled or disabled");
@@ -207,7 +207,7 @@ async fn delete_as(cx: &Context, by: Authority, id: &ClientId) -> Result<Revisio
     tx.clients().delete(id).await?;
     tx.record(Event::WatermarkRaised(Subject::Client(id.clone())));
     tx.record(Event::ClientChanged { client: id.clone(), state: None });
-    tx.audit(cx.did(Action::ClientDelete).to(Target::Client(id.clone())));
+    tx.audit(by.did(cx, Action::ClientDelete).to(Target::Client(id.clone())));
     let revision = commit(cx, tx).await?;
     cx.publication.confirm(revision, cx.policy.confirm_within).await?;
     tracing::info!(client_id = %id, %revision, "client deleted");

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tessera_ledger::ReplicaId;
 use tessera_ledger::event::{Event, Position, Subject};
 use tessera_ledger::message::LONGEST_STALENESS;
-use tessera_store::{Database, HolderRecord, StoreError};
+use tessera_store::{Action, Actor, Database, HolderRecord, NewRecord, StoreError};
 use tessera_types::{Clock, Epoch, Randomness, random};
 
 /// The longest that any introspector goes on answering when it hears nothing.
@@ -70,6 +70,7 @@ impl Restored<'_> {
             joined: self.clock.now(),
         };
         tx.replace_holders(&anybody).await?;
+        tx.audit(NewRecord::done(self.clock.now(), Actor::Host("db restored"), Action::DatabaseRestored));
         let committed = tx.commit().await?;
         Ok(NewEpoch { former, position: committed.position })
     }

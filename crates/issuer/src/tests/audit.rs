@@ -24,7 +24,7 @@ async fn of(issuer: &TestIssuer, action: Action) -> Vec<AuditRecord> {
 async fn break_audit(issuer: &TestIssuer) {
     let store = &issuer.cx().store;
     let applied = store.migration_status().await.expect("a status");
-    let steps = applied.iter().filter(|migration| &*migration.name >= "m20261127_000009").count();
+    let steps = applied.iter().filter(|migration| &*migration.name >= "m20261127_000010").count();
     store.rollback(u32::try_from(steps).expect("few")).await.expect("taken back");
 }
 

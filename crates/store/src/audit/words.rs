@@ -59,6 +59,8 @@ words! {
         ClientUpdate = "client.update",
         /// A user withdrew what they had allowed a client.
         ConsentWithdraw = "consent.withdraw",
+        /// The database was said to be restored from a backup: a new epoch began.
+        DatabaseRestored = "database.restored",
         /// A grant ended because its code or refresh token was used twice.
         GrantMisuse = "grant.misuse",
         /// A grant was revoked, with its refresh token.

@@ -55,7 +55,6 @@ async fn migrations_go_up_down_and_up_again(f: Fixture) {
 
     assert_eq!(down_to(&f.db, THROUGH_KEYS).await, first(THROUGH_KEYS, all));
     assert!(matches!(f.db.log().head().await, Err(StoreError::NotPrepared(_))));
-    assert_eq!(f.db.keys().list().await.expect("still there"), []);
     assert_eq!(down_to(&f.db, 0).await, first(0, all));
     assert!(matches!(f.db.keys().list().await, Err(StoreError::NotPrepared(_))));
 

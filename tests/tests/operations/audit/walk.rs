@@ -170,6 +170,23 @@ impl Walk<'_> {
         Ok(())
     }
 
+    /// The key that signs stays good: the administrator's own token is under it.
+    async fn keys(&mut self) -> Result<()> {
+        let ask = || admin::RotateKeyRequest { promote_now: false };
+        let first: admin::RotateKeyResponse = self.step("KeyService/RotateKey", ask(), ["key.publish", ""]).await?;
+        let key_id = first.key.context("a key")?.key_id;
+        let promote = admin::PromoteKeyRequest { key_id: String::new(), now: true };
+        let _: admin::PromoteKeyResponse =
+            self.step("KeyService/PromoteKey", promote, ["key.promote", &key_id]).await?;
+        let second: admin::RotateKeyResponse = self.step("KeyService/RotateKey", ask(), ["key.publish", ""]).await?;
+        let key_id = second.key.context("a key")?.key_id;
+        let retire = admin::RetireKeyRequest { key_id: key_id.clone() };
+        let _: admin::RetireKeyResponse = self.step("KeyService/RetireKey", retire, ["key.retire", &key_id]).await?;
+        let rewrap = admin::RewrapKeysRequest {};
+        let _: admin::RewrapKeysResponse = self.step("KeyService/RewrapKeys", rewrap, ["key.rewrap", ""]).await?;
+        Ok(())
+    }
+
     /// A token that an administrator revokes, and what a front end does for a person.
     async fn tokens(&mut self) -> Result<()> {
         let (people, front) = (self.people, self.people.front.clone());
@@ -222,6 +239,7 @@ async fn every_call_that_changes_something_leaves_its_record(#[case] backend: Ba
     walk.organizations(&user).await?;
     walk.scopes().await?;
     walk.tokens().await?;
+    walk.keys().await?;
     let changes = |method: &rpcs::Method| {
         let reads = ["Get", "List"].iter().any(|verb| method.name().starts_with(verb));
         matches!(method.package.as_str(), "tessera.admin.v1" | "tessera.oauth.v1") && !reads

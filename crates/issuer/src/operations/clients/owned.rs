@@ -10,7 +10,7 @@
 //! again what an administrator has disabled; one who asks for somebody else's application (told as one that is not there); and a
 //! program that registers without end.
 
-use tessera_store::{Client, ClientFilter, Organization, OrganizationFilter, Transaction};
+use tessera_store::{Action, Actor, Client, ClientFilter, NewRecord, Organization, OrganizationFilter, Transaction};
 use tessera_types::{
     ClientId, ClientType, ErrorCode, Failure, GrantType, OrganizationId, RedirectUri, Revision, Scope, ScopeSet,
     UserId, WebUrl,
@@ -97,6 +97,16 @@ pub(super) enum Authority {
     Administrator,
     /// Its owner's.
     Owner(UserId),
+}
+
+impl Authority {
+    /// The record of something that was done on it.
+    pub(super) fn did(self, cx: &Context, action: Action) -> NewRecord {
+        match self {
+            Self::Administrator => cx.did(action),
+            Self::Owner(user) => cx.did_as(Actor::User(user), action),
+        }
+    }
 }
 
 /// What somebody wants to do with a client.

@@ -88,7 +88,7 @@ pub(super) async fn rotate_as(
     // The state is the same; the higher revision makes introspectors forget credentials they remember.
     let event = changed_in(&tx, &client).await?;
     tx.record(event);
-    let record = cx.did(Action::ClientSecretRotate).to(Target::Client(id.clone()));
+    let record = by.did(cx, Action::ClientSecretRotate).to(Target::Client(id.clone()));
     tx.audit(record.with(Detail::Secret, kept.id));
     let revision = commit(cx, tx).await?;
     let confirmed = match cx.publication.confirm(revision, cx.policy.confirm_within).await {
