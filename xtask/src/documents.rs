@@ -62,6 +62,17 @@ fn every_test_that_the_security_document_names_exists() {
 }
 
 #[test]
+fn every_test_that_the_operators_index_names_exists_and_every_page_stands_in_it() {
+    const INDEX: &str = "docs/operations/README.md";
+    assert_names_tests_that_exist(INDEX);
+    let (root, text) = read(INDEX);
+    let pages = fs::read_dir(root.join("docs/operations")).expect("the folder can be read");
+    let names = pages.map(|page| page.expect("the entry can be read").file_name().to_string_lossy().into_owned());
+    let missing: Vec<_> = names.filter(|name| name != "README.md" && !text.contains(&format!("({name})"))).collect();
+    assert!(missing.is_empty(), "{INDEX} does not lead to {missing:?}");
+}
+
+#[test]
 fn every_sentence_of_the_seeds_names_a_test_that_exists_or_the_console() {
     assert_names_tests_that_exist("docs/seeds.md");
     let (_, document) = read("docs/seeds.md");

@@ -3,7 +3,6 @@
 
 mod audit;
 mod backup;
-mod client_secrets;
 mod configuration;
 mod images;
 mod keys;
