@@ -31,8 +31,8 @@ use crate::problem::{Exit, Problem};
 /// What the command says.
 pub async fn run(command: Command, app: &mut App<'_>) -> Result<Exit, Problem> {
     match command {
-        Command::Dev(command) => command.run(app).await,
-        Command::Try(command) => command.run(app).await,
+        Command::Dev(command) => Box::pin(command.run(app)).await,
+        Command::Try(command) => Box::pin(command.run(app)).await,
         Command::Init(command) => command.run(app).await,
         Command::Db(command) => command.run(app).await,
         Command::Client(command) => command.run(app).await,

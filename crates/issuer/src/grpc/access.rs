@@ -97,14 +97,13 @@ pub(super) async fn verified<T>(
         Some(Authorization::Basic(_)) => (None, None),
         None => (None, Secured::certificate(request.extensions())),
     };
-    let let_pass = match certificate {
-        Some(certificate) => access::certified(cx, certificate, any_of),
-        None => {
-            let token = token.as_ref().map(tessera_kit::http::BearerToken::expose);
-            access::authorize(cx, token, any_of).await.map(Caller::Token)
-        }
+    let caller = if let Some(certificate) = certificate {
+        access::certified(cx, certificate, any_of)
+    } else {
+        let token = token.as_ref().map(tessera_kit::http::BearerToken::expose);
+        access::authorize(cx, token, any_of).await.map(Caller::Token)
     };
-    let_pass.map_err(|error| {
+    caller.map_err(|error| {
         if !matches!(error, AccessError::CannotTell(_)) {
             let cx = cx.reached_from(peer(request));
             cx.refused(cx.did(Action::AdministrationRefused).because(error.reason()));

@@ -79,7 +79,7 @@ async fn an_owner_makes_sees_changes_switches_renews_and_deletes_their_own(#[cas
     let Created { client, secret, .. } = owners.make("billing").await;
     assert_eq!((client.owner, client.organization, client.enabled), (Some(ada), Some(owners.acme.id), true));
     assert_eq!((client.kind, &*client.grants), (ClientType::Confidential, &[GrantType::ClientCredentials][..]));
-    assert_eq!(client.audiences, [cx.policy.default_audience.clone()]);
+    assert_eq!(client.audiences, std::slice::from_ref(&cx.policy.default_audience));
     assert!(client.default_scopes.is_empty() && client.implicit_scopes.is_empty() && client.resources.is_empty());
     let secret = secret.expect("generated");
     grants::issue(cx, token_request(client.id.as_str(), &secret)).await.expect("issued");

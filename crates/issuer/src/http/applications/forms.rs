@@ -75,23 +75,21 @@ impl Typed {
         let lines = form.redirect_uris.lines().map(str::trim).filter(|line| !line.is_empty());
         let redirect_uris: Option<Vec<RedirectUri>> = lines.map(|line| line.parse().ok()).collect();
         let scopes: Option<Vec<Scope>> = self.scopes.iter().map(|scope| scope.parse().ok()).collect();
-        let failure_uri = optional(&form.failure_uri);
+        let failure_uri = optional::<RedirectUri>(&form.failure_uri);
         let (site_url, logo_url) = (optional::<WebUrl>(&form.site_url), optional::<WebUrl>(&form.logo_url));
         let problems: Vec<FormProblem> = [
             (form.name.is_empty(), FormProblem::Name),
             (scopes.is_none(), FormProblem::Scope),
             (redirect_uris.is_none(), FormProblem::RedirectUri),
-            (failure_uri.is_none(), FormProblem::FailureUri),
-            (site_url.is_none(), FormProblem::SiteUrl),
-            (logo_url.is_none(), FormProblem::LogoUrl),
+            (failure_uri.is_err(), FormProblem::FailureUri),
+            (site_url.is_err(), FormProblem::SiteUrl),
+            (logo_url.is_err(), FormProblem::LogoUrl),
         ]
         .into_iter()
         .filter_map(|(wrong, problem)| wrong.then_some(problem))
         .collect();
         match (scopes, redirect_uris, failure_uri, site_url, logo_url) {
-            (Some(scopes), Some(redirect_uris), Some(failure_uri), Some(site_url), Some(logo_url))
-                if problems.is_empty() =>
-            {
+            (Some(scopes), Some(redirect_uris), Ok(failure_uri), Ok(site_url), Ok(logo_url)) if problems.is_empty() => {
                 Ok(OwnPatch {
                     name: form.name.clone(),
                     description: form.description.clone(),
@@ -108,8 +106,8 @@ impl Typed {
 }
 
 /// An empty field says nothing; one that is no such thing is wrong.
-fn optional<T: FromStr>(text: &str) -> Option<Option<T>> {
-    if text.is_empty() { Some(None) } else { text.parse().ok().map(Some) }
+fn optional<T: FromStr>(text: &str) -> Result<Option<T>, T::Err> {
+    if text.is_empty() { Ok(None) } else { text.parse().map(Some) }
 }
 
 /// What a person can put right about a refusal; none where it is not about what they said.

@@ -1,6 +1,7 @@
 //! The views of applications, filled in.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt::Write as _;
 
 use tessera_store::{Client, Organization, StoreError};
@@ -50,8 +51,8 @@ pub(super) fn choices(organizations: &[Organization], chosen: Option<Organizatio
 pub(super) async fn rows(cx: &Context, clients: Vec<Client>) -> Result<Vec<OwnedView>, StoreError> {
     let mut names: HashMap<OrganizationId, Option<String>> = HashMap::new();
     for id in clients.iter().filter_map(|client| client.organization) {
-        if !names.contains_key(&id) {
-            names.insert(id, cx.store.organizations().find(id).await?.map(|organization| organization.name));
+        if let Entry::Vacant(unknown) = names.entry(id) {
+            unknown.insert(cx.store.organizations().find(id).await?.map(|organization| organization.name));
         }
     }
     let row = |client: Client| OwnedView {

@@ -122,6 +122,7 @@ pub struct ScopeChoiceView {
 
 /// What the page says of an application that is there.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a part of the page that is there or not")]
 pub struct ExistingView {
     /// Its name, as registered.
     pub name: String,

@@ -36,6 +36,7 @@ pub(super) struct Renewal {
     /// When the new one ends.
     pub(super) expires: Option<Timestamp>,
     /// The newest that they saw, where it matters.
+    #[allow(clippy::option_option, reason = "they may have seen that there is none")]
     pub(super) seen: Option<Option<Uuid>>,
 }
 
