@@ -48,7 +48,7 @@ async fn issuer() -> ExitCode {
         Ok(logs) => logs,
         Err(error) => return fail(&error, tessera_kit::config::EXIT_CODE),
     };
-    let ended = run(config, arguments.config, &logs).await;
+    let ended = Box::pin(run(config, arguments.config, &logs)).await;
     if let Some(tracing) = tracing {
         tracing.flush().await;
     }
