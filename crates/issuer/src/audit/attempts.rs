@@ -4,7 +4,7 @@
 //! memory and written within a second. The first of a kind (what, to whom, why, from which network) is a record of its own; what
 //! repeats it within a minute becomes one more record, with how often. So one failure is never lost among many of another kind.
 //!
-//! Threats: a flood of failures that fills the database, or keeps others from writing on SQLite's one writer (at most [`MOST`] kinds a
+//! Threats: a flood of failures that fills the database, or keeps others from writing on SQLite's one writer (at most 1000 kinds a
 //! minute, two records each, a batch in a transaction); one that fills the memory (the same bound); one that hides a failure (what has
 //! no room is counted, in `tessera_audit_dropped_total` and in a record of its own).
 
