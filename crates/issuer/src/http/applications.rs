@@ -102,7 +102,7 @@ pub(super) async fn create(State(cx): State<Context>, request: Request<Body>) ->
         Ok(draft) => draft,
         Err(problems) => return show_new(&page, &live, &typed, problems).await,
     };
-    match owned::create(&cx, live.user.id, draft).await {
+    match owned::create(&page.cx, live.user.id, draft).await {
         Ok(created) => SecretView {
             frame: page.frame_of_once(),
             name: created.client.name,
@@ -144,7 +144,7 @@ pub(super) async fn change(State(cx): State<Context>, request: Request<Body>) ->
         Ok(patch) => patch,
         Err(problems) => return show_one(&page, &live, &id, Some(&typed), problems, None).await,
     };
-    match owned::update(&cx, live.user.id, &id, version, patch).await {
+    match owned::update(&page.cx, live.user.id, &id, version, patch).await {
         // What somebody else wrote is shown, and not written over.
         Err(AdminError::Conflict) => show_one(&page, &live, &id, None, vec![FormProblem::Conflict], None).await,
         Err(error) if forms::problem(&error).is_some() => {
@@ -166,7 +166,7 @@ pub(super) async fn switch(State(cx): State<Context>, request: Request<Body>) ->
         _ => return page.problem(Problem::Malformed),
     };
     let Some(id) = client_id(&form) else { return page.problem(Problem::Malformed) };
-    match owned::set_enabled(&cx, live.user.id, &id, enabled).await {
+    match owned::set_enabled(&page.cx, live.user.id, &id, enabled).await {
         Err(error) if forms::problem(&error).is_some() => {
             show_one(&page, &live, &id, None, forms::problem(&error).into_iter().collect(), None).await
         }
@@ -188,7 +188,7 @@ pub(super) async fn renew(State(cx): State<Context>, request: Request<Body>) -> 
     let at_once = form.value("at_once").is_some();
     let renewed = async {
         let name = owned::find(&cx, live.user.id, &id).await?.name;
-        let rotated = owned::rotate_secret(&cx, live.user.id, &id, newest, at_once).await?;
+        let rotated = owned::rotate_secret(&page.cx, live.user.id, &id, newest, at_once).await?;
         Ok::<_, AdminError>((name, rotated))
     };
     match renewed.await {
@@ -237,7 +237,7 @@ pub(super) async fn delete(State(cx): State<Context>, request: Request<Body>) ->
         Err(response) => return response,
     };
     let Some(id) = client_id(&form) else { return page.problem(Problem::Malformed) };
-    match owned::delete(&cx, live.user.id, &id).await {
+    match owned::delete(&page.cx, live.user.id, &id).await {
         Ok(_) => to_list(&page, AppNotice::Deleted),
         Err(error @ AdminError::Unconfirmed(_)) => {
             report::internal(&error);

@@ -58,7 +58,9 @@ async fn create_as(
     draft: Draft,
     imported: Option<PresentedSecret>,
 ) -> Result<Created, AdminError> {
-    let client = draft.into_client(cx)?;
+    let mut client = draft.into_client(cx)?;
+    // Who makes it disabled may enable it.
+    client.owner_disabled = !client.enabled && by.is_owner();
     let (secret, hash) = match (client.kind, imported) {
         (ClientType::Public, Some(_)) => return Err(DraftError::SecretOfPublicClient.into()),
         (ClientType::Public, None) => (None, None),

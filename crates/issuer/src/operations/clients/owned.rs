@@ -339,7 +339,8 @@ pub async fn rotate_secret(
 /// Whether a client is administrators' alone, whoever owns it: its credential administers, introspects or follows the log.
 #[must_use]
 pub fn is_administered(client: &Client) -> bool {
-    client.scopes.iter().chain(&client.implicit_scopes).any(Scope::is_reserved)
+    // A client with resources introspects by its secret alone, without a scope.
+    !client.resources.is_empty() || client.scopes.iter().chain(&client.implicit_scopes).any(Scope::is_reserved)
 }
 
 /// A session is looked at before the transaction: who was disabled since does nothing any more.
