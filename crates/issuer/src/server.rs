@@ -413,13 +413,14 @@ impl Running {
         Drain { health, stop, servers: asked, spans: stopping }.run(now).await;
         self.background.cancel();
         serve::closing(async {
-            if let Some(mails) = self.mails.take() {
-                // It waits no longer than a few seconds.
-                let _ = mails.await;
-            }
+            // What is to be written comes before what waits for others: a mail server may take all the time there is.
             self.cx.write_attempts(true).await;
             if let Err(error) = self.cx.last_used.write(&self.cx.store).await {
                 tracing::debug!(error = %chain(&error), "when clients were used last is not written");
+            }
+            if let Some(mails) = self.mails.take() {
+                // It waits no longer than a few seconds.
+                let _ = mails.await;
             }
             self.cx.store.close().await;
             self.ops_stop.end();
