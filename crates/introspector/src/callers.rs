@@ -214,7 +214,7 @@ impl Callers {
         let caller = match (Authorization::from_headers(headers)?.ok_or(CallerError::Missing)?, key, presented()) {
             (Authorization::Bearer(token), ..) => self.bearer(token.expose(), waits).await.map(Caller::Token),
             (Authorization::Basic(credentials), Some(key), Some(presented)) => {
-                self.confirmed(key, credentials, waits).await.map(|known| Caller::Client { known, presented })
+                Box::pin(self.confirmed(key, credentials, waits)).await.map(|known| Caller::Client { known, presented })
             }
             (Authorization::Basic(_), ..) => Err(CallerError::Missing),
         };
@@ -230,7 +230,7 @@ impl Callers {
         let presented = Presented(Secret::Form(credentials.clone()));
         let known = match self.remembered(&key) {
             Some(known) => known,
-            None => self.confirmed(key, credentials, waits).await.map_err(|error| self.doubted(error))?,
+            None => Box::pin(self.confirmed(key, credentials, waits)).await.map_err(|error| self.doubted(error))?,
         };
         Ok(Caller::Client { known, presented })
     }

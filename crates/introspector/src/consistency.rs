@@ -146,7 +146,7 @@ impl Gate {
             Consistency::FullyConsistent => {
                 let head = match waits.head {
                     Some(head) => head,
-                    None => waits.within(self.inner.heads.next()).await.ok_or(NotFresh::NoHead)?,
+                    None => Box::pin(waits.within(self.inner.heads.next())).await.ok_or(NotFresh::NoHead)?,
                 };
                 waits.head = Some(head);
                 self.reach(head, waits).await
@@ -162,7 +162,8 @@ impl Gate {
         if self.inner.replica.has_applied(needs) {
             return Ok(());
         }
-        waits.within(self.inner.replica.wait_for(needs)).await.ok_or(NotFresh::Behind { needs })
+        // Boxed, as every wait of a call is: most calls wait for nothing, and room for it would be copied with each.
+        Box::pin(waits.within(self.inner.replica.wait_for(needs))).await.ok_or(NotFresh::Behind { needs })
     }
 
     fn touched(&self) -> Result<(), NotFresh> {

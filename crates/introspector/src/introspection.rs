@@ -209,7 +209,7 @@ impl Introspection {
             let client = match self.callers.admit(caller) {
                 Err(CallerError::Changed) if !asked_again => {
                     asked_again = true;
-                    self.callers.again(caller, waits).await?;
+                    Box::pin(self.callers.again(caller, waits)).await?;
                     // The freshness that was checked is of before the wait.
                     continue;
                 }
@@ -249,4 +249,23 @@ fn outcome(question: &Question, verdict: Verdict, revision: Option<Revision>) ->
     }
     let (_, missing) = requirement(&question.all_of, &question.any_of, &verified.claims().scopes);
     Outcome::Active { verified, revision, missing }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The future of every call is copied into its box: what is large there, every call pays for, also for waits it does not have.
+    #[test]
+    fn futures_of_the_usual_way_are_small() {
+        fn size<A, F: Future>(_: fn(A) -> F) -> usize {
+            size_of::<F>()
+        }
+        type Asking = (&'static Introspection, &'static mut Caller, &'static Question, &'static mut Waits);
+        let asking =
+            size(|(introspection, caller, question, waits): Asking| introspection.introspect(caller, question, waits));
+        type Calling = (&'static Callers, &'static http::HeaderMap, &'static mut Waits);
+        let calling = size(|(callers, headers, waits): Calling| callers.from_call(headers, None, waits));
+        assert!(asking <= 512 && calling <= 512, "{asking} and {calling} bytes");
+    }
 }

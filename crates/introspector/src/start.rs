@@ -122,7 +122,7 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
     let http = Server::http(config.listen.http, "http")?;
     let ops = Server::http(config.listen.ops, "ops")?;
 
-    let metrics = Metrics::new("tessera-introspector", env!("CARGO_PKG_VERSION")).map_err(internal)?;
+    let metrics = Metrics::new("tessera-introspector", env!("CARGO_PKG_VERSION"));
     let health = Health::new();
     let secured = |role| server_tls.as_ref().and_then(|tls| tls.acceptor(role, &metrics));
     let (grpc, http, ops) =

@@ -121,9 +121,6 @@ pub enum StartError {
     /// A port.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// The metrics.
-    #[error("the metrics cannot be set up: {0}")]
-    Metrics(String),
     /// Reflection.
     #[error("reflection cannot be set up: {0}")]
     Reflection(String),
@@ -211,8 +208,7 @@ pub async fn start(config: Config, deps: Deps, options: StartOptions) -> Result<
     if options.fixtures {
         setup.fixtures(&checked.issuer_audience, &checked.introspection_audience, &passwords).await?;
     }
-    let metrics = Metrics::new("tessera-issuer", env!("CARGO_PKG_VERSION"))
-        .map_err(|error| StartError::Metrics(error.to_string()))?;
+    let metrics = Metrics::new("tessera-issuer", env!("CARGO_PKG_VERSION"));
     let telemetry = Telemetry::new(metrics.clone());
     let replica = Replica::new();
     let (publication, task) =

@@ -11,6 +11,7 @@ pub(crate) mod status;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -75,7 +76,7 @@ impl Calls {
         let traced = self.0.sampling.as_ref().is_some_and(|s| s.traces(parent.as_ref(), SystemClock.monotonic()));
         let span = if traced { below(span_of(&called), parent.as_ref()) } else { Span::none() };
         let id = RequestId::from_headers(headers).map_or_else(OnceCell::new, OnceCell::from);
-        let call = Call {
+        let call = Box::new(Call {
             called,
             remote: Cell::new(remote),
             id,
@@ -83,7 +84,7 @@ impl Calls {
             place: crate::trace::place(&span),
             span,
             client: RefCell::default(),
-        };
+        });
         Begun { calls: self.clone(), call, at: Instant::now() }
     }
 }
@@ -116,13 +117,13 @@ fn span_of(called: &Called) -> Span {
 /// A call that has come and is not answered yet.
 pub(crate) struct Begun {
     calls: Calls,
-    call: Call,
+    call: Box<Call>,
     at: Instant,
 }
 
 impl Begun {
     /// Answers it.
-    pub(crate) async fn answered(self, answer: impl Future<Output = Response>) -> Response {
+    pub(crate) async fn answered(self, answer: Pin<&mut impl Future<Output = Response>>) -> Response {
         let Self { calls, call, at } = self;
         let span = call.span.clone();
         let answering = async move {

@@ -3,11 +3,14 @@
 //! Every service has a registry of its own and keeps the handles it draws from it: looking a metric up by name costs several
 //! times as much as counting.
 
-use std::sync::{Arc, Weak};
-use std::time::Duration;
+mod histograms;
 
-use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, Recorder as _, SharedString, Unit};
-use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusRecorder};
+use std::sync::Arc;
+
+use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, Recorder as _, SharedString};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
+
+use self::histograms::Histograms;
 
 /// Histogram buckets in seconds: from 25 µs, since an answer from memory takes less than the first bucket of most libraries.
 pub const BUCKETS: &[f64] = &[
@@ -15,24 +18,18 @@ pub const BUCKETS: &[f64] = &[
     2.5, 5.0, 10.0,
 ];
 
-/// How often histograms are folded, so that their samples do not pile up where nobody scrapes.
-pub(crate) const UPKEEP: Duration = Duration::from_secs(5);
-
 const METADATA: Metadata<'static> = Metadata::new("tessera", Level::INFO, None);
 
 /// A registry of metrics.
 #[derive(Clone)]
 pub struct Metrics {
-    recorder: Arc<PrometheusRecorder>,
+    registry: Arc<Registry>,
 }
 
-/// A registry that does not keep itself alive.
-pub(crate) struct WeakMetrics(Weak<PrometheusRecorder>);
-
-impl WeakMetrics {
-    pub(crate) fn upgrade(&self) -> Option<Metrics> {
-        self.0.upgrade().map(|recorder| Metrics { recorder })
-    }
+struct Registry {
+    /// Counters and gauges.
+    recorder: PrometheusRecorder,
+    histograms: Histograms,
 }
 
 impl std::fmt::Debug for Metrics {
@@ -43,67 +40,38 @@ impl std::fmt::Debug for Metrics {
 
 impl Metrics {
     /// An empty registry that already says which build this is (`tessera_build_info`).
-    ///
-    /// # Errors
-    /// Where the exporter refuses the buckets, which are constant.
-    pub fn new(service: &'static str, version: &'static str) -> Result<Self, BuildError> {
-        let recorder = PrometheusBuilder::new().set_buckets(BUCKETS)?.build_recorder();
-        let metrics = Self { recorder: Arc::new(recorder) };
+    #[must_use]
+    pub fn new(service: &'static str, version: &'static str) -> Self {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let metrics = Self { registry: Arc::new(Registry { recorder, histograms: Histograms::default() }) };
         let labels = &[("service", service), ("version", version)];
         metrics.gauge("tessera_build_info", "Always 1; the labels say which build runs.", labels).set(1.0);
-        Ok(metrics)
+        metrics
     }
 
     /// A counter's handle. Its name ends in `_total`.
     pub fn counter(&self, name: &'static str, help: &'static str, labels: &[(&'static str, &'static str)]) -> Counter {
-        self.recorder.describe_counter(KeyName::from_const_str(name), None, SharedString::const_str(help));
-        self.recorder.register_counter(&key(name, labels), &METADATA)
+        self.registry.recorder.describe_counter(KeyName::from_const_str(name), None, SharedString::const_str(help));
+        self.registry.recorder.register_counter(&key(name, labels), &METADATA)
     }
 
     /// A gauge's handle.
     pub fn gauge(&self, name: &'static str, help: &'static str, labels: &[(&'static str, &'static str)]) -> Gauge {
-        self.recorder.describe_gauge(KeyName::from_const_str(name), None, SharedString::const_str(help));
-        self.recorder.register_gauge(&key(name, labels), &METADATA)
+        self.registry.recorder.describe_gauge(KeyName::from_const_str(name), None, SharedString::const_str(help));
+        self.registry.recorder.register_gauge(&key(name, labels), &METADATA)
     }
 
-    /// A histogram's handle; it takes seconds.
-    pub fn histogram(
-        &self,
-        name: &'static str,
-        help: &'static str,
-        labels: &[(&'static str, &'static str)],
-    ) -> Histogram {
-        let unit = Some(Unit::Seconds);
-        self.recorder.describe_histogram(KeyName::from_const_str(name), unit, SharedString::const_str(help));
-        self.recorder.register_histogram(&key(name, labels), &METADATA)
-    }
-
-    /// As [`histogram`](Self::histogram), with values of labels that are only known while the process runs. There must be few.
-    pub(crate) fn histogram_of(
-        &self,
-        name: &'static str,
-        help: &'static str,
-        labels: &[(&'static str, &str)],
-    ) -> Histogram {
-        let unit = Some(Unit::Seconds);
-        self.recorder.describe_histogram(KeyName::from_const_str(name), unit, SharedString::const_str(help));
-        let labels: Vec<_> = labels.iter().map(|(name, value)| Label::new(*name, (*value).to_owned())).collect();
-        self.recorder.register_histogram(&Key::from_parts(name, labels), &METADATA)
+    /// A histogram's handle; it takes seconds. Values of labels may be known only while the process runs; there must be few of them.
+    pub fn histogram(&self, name: &'static str, help: &'static str, labels: &[(&'static str, &str)]) -> Histogram {
+        self.registry.histograms.draw(name, help, labels)
     }
 
     /// The text Prometheus scrapes.
     #[must_use]
     pub fn render(&self) -> String {
-        self.recorder.handle().render()
-    }
-
-    /// Folds the samples of histograms.
-    pub(crate) fn fold(&self) {
-        self.recorder.handle().run_upkeep();
-    }
-
-    pub(crate) fn downgrade(&self) -> WeakMetrics {
-        WeakMetrics(Arc::downgrade(&self.recorder))
+        let mut text = self.registry.recorder.handle().render();
+        self.registry.histograms.render(&mut text);
+        text
     }
 }
 
@@ -118,7 +86,7 @@ mod tests {
 
     #[test]
     fn metrics_are_rendered_with_help_and_small_buckets() {
-        let metrics = Metrics::new("test", "0.0.0").expect("a registry");
+        let metrics = Metrics::new("test", "0.0.0");
         metrics.counter("tessera_test_total", "Counts.", &[("result", "active")]).increment(3);
         metrics.histogram("tessera_test_seconds", "Takes.", &[]).record(0.000_03);
         let text = metrics.render();
@@ -135,7 +103,7 @@ mod tests {
 
     #[test]
     fn two_registries_share_nothing() {
-        let (one, other) = (Metrics::new("a", "1").expect("a"), Metrics::new("b", "1").expect("b"));
+        let (one, other) = (Metrics::new("a", "1"), Metrics::new("b", "1"));
         one.counter("tessera_test_total", "Counts.", &[]).increment(1);
         assert!(!other.render().contains("tessera_test_total"));
     }

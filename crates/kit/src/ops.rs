@@ -8,7 +8,7 @@ use axum::routing::get;
 
 use crate::health::Health;
 use crate::http::error::with_fallbacks;
-use crate::metrics::{Metrics, UPKEEP};
+use crate::metrics::Metrics;
 use crate::serve::Loops;
 
 #[derive(Clone)]
@@ -18,9 +18,8 @@ struct Ops {
     loops: Loops,
 }
 
-/// The routes. Needs a runtime, for folding histograms in the background as long as the routes live.
+/// The routes.
 pub fn router(health: Health, metrics: Metrics, loops: Loops) -> Router {
-    keep_folding(&metrics);
     let router = Router::new()
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
@@ -59,18 +58,6 @@ async fn scrape(State(ops): State<Ops>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], ops.metrics.render())
 }
 
-fn keep_folding(metrics: &Metrics) {
-    let metrics = metrics.downgrade();
-    tokio::spawn(async move {
-        let mut ticks = tokio::time::interval(UPKEEP);
-        loop {
-            ticks.tick().await;
-            let Some(metrics) = metrics.upgrade() else { return };
-            metrics.fold();
-        }
-    });
-}
-
 #[cfg(test)]
 mod tests {
     use axum::body::Body;
@@ -95,7 +82,7 @@ mod tests {
     async fn readiness_names_what_is_missing() {
         let health = Health::new();
         let check = health.register("snapshot");
-        let router = router(health.clone(), Metrics::new("test", "0").expect("a registry"), loops());
+        let router = router(health.clone(), Metrics::new("test", "0"), loops());
         assert_eq!(ask(&router, "/livez").await.0, StatusCode::OK);
         assert_eq!(ask(&router, "/startupz").await.0, StatusCode::SERVICE_UNAVAILABLE);
         let (status, body) = ask(&router, "/readyz").await;
@@ -111,7 +98,7 @@ mod tests {
 
     #[tokio::test]
     async fn metrics_are_scraped() {
-        let router = router(Health::new(), Metrics::new("test", "1.2.3").expect("a registry"), loops());
+        let router = router(Health::new(), Metrics::new("test", "1.2.3"), loops());
         let (status, body) = ask(&router, "/metrics").await;
         assert_eq!(status, StatusCode::OK);
         assert!(body.contains("tessera_build_info"), "{body}");

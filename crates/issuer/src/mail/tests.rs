@@ -28,7 +28,7 @@ fn notice(to: Option<&str>) -> Notice {
 }
 
 fn telemetry() -> Telemetry {
-    Telemetry::new(tessera_kit::metrics::Metrics::new("test", "0").expect("metrics"))
+    Telemetry::new(tessera_kit::metrics::Metrics::new("test", "0"))
 }
 
 async fn send(options: MailOptions, notices: Vec<Notice>) {

@@ -12,7 +12,8 @@ use super::request_id::RequestId;
 use crate::trace::TraceParent;
 
 tokio::task_local! {
-    pub(super) static CURRENT: Call;
+    /// Boxed, since it is put in place and taken out whenever the call's future is polled.
+    pub(super) static CURRENT: Box<Call>;
 }
 
 /// What is called.
@@ -106,7 +107,7 @@ tokio::task_local! {
 
 /// What goes along from here.
 pub(crate) fn thread() -> Option<Thread> {
-    let of = |call: &Call| Thread { place: call.place, parent: call.parent, id: call.request_id().clone() };
+    let of = |call: &Box<Call>| Thread { place: call.place, parent: call.parent, id: call.request_id().clone() };
     CURRENT.try_with(of).or_else(|_| CARRIED.try_with(Clone::clone)).ok()
 }
 

@@ -55,7 +55,7 @@ impl Measures {
         let help = "How long HTTP requests took until their answer began.";
         let code = status.to_string();
         let labels = [("route", route), ("method", verb), ("status", &code)];
-        let took = self.metrics.histogram_of("http_server_request_duration_seconds", help, &labels);
+        let took = self.metrics.histogram("http_server_request_duration_seconds", help, &labels);
         let drawn = Route { verb, status, took: took.clone() };
         self.routes.rcu(|routes| {
             let mut routes = HashMap::clone(routes);

@@ -17,7 +17,7 @@ struct Setting {
 }
 
 fn serve(telemetry: &Telemetry) -> Setting {
-    let metrics = Metrics::new("test", "0").expect("a registry");
+    let metrics = Metrics::new("test", "0");
     let calls = Calls::new(telemetry, &metrics, &[]);
     let traced = || async { if is_traced() { "traced" } else { "not traced" } };
     let router = Router::new()

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::time::Duration;
 
 use axum::response::Response;
@@ -18,8 +19,8 @@ pub(super) enum Protocol {
     Http,
 }
 
-/// Runs a call to its answer.
-pub(super) async fn run<F>(protocol: Protocol, timeout: Option<Duration>, stop: &Stop, call: F) -> Response
+/// Runs a call to its answer. What is pinned stays where it is: a future that is handed on is copied each time, and this one is large.
+pub(super) async fn run<F>(protocol: Protocol, timeout: Option<Duration>, stop: &Stop, call: Pin<&mut F>) -> Response
 where
     F: Future<Output = Result<Response, Infallible>>,
 {

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -98,17 +99,18 @@ where
     let _open = stop.traffic.connection();
     let begun = Arc::new(Begun::default());
     let service = {
-        let (begun, stop) = (Arc::clone(&begun), stop.clone());
+        // Of its own, since what it is made of is shared by all connections: counting its references would cost every call.
+        let (begun, stop) = (Arc::clone(&begun), Arc::new(stop.clone()));
         service_fn(move |mut request: Request<Incoming>| {
             begun.set();
             let seen = calls.as_ref().map(|calls| calls.begin(protocol == Protocol::Grpc, peer.ip(), &request));
             if let Some(secured) = &secured {
                 request.extensions_mut().insert(secured.clone());
             }
-            answer(service.clone(), request, (peer, seen), protocol, stop.clone())
+            answer(service.clone(), request, (peer, seen), protocol, Arc::clone(&stop))
         })
     };
-    let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let patience = tokio::select! {
         result = connection.as_mut() => return ended(result),
         () = tokio::time::sleep(age) => Some(GRACE),
@@ -139,18 +141,18 @@ where
     }
 }
 
-/// Serves a call.
-async fn answer<S>(
+/// Serves a call. What needs no waiting is done before the future is made, which then has room for what is left alone.
+fn answer<S>(
     mut service: S,
     request: Request<Incoming>,
     (peer, seen): (SocketAddr, Option<calls::Begun>),
     protocol: Protocol,
-    stop: Stop,
-) -> Result<Response, Infallible>
+    stop: Arc<Stop>,
+) -> impl Future<Output = Result<Response, Infallible>>
 where
     S: Service<Request<Body>, Response = Response, Error = Infallible>,
 {
-    let _in_flight = stop.traffic.call();
+    let in_flight = stop.traffic.call();
     let timeout = call::timeout(protocol, request.headers());
     let resets = request.version() < Version::HTTP_2;
     let (mut request, rest) = match protocol {
@@ -158,18 +160,22 @@ where
         Protocol::Http => linger::listen(request.map(Timed::new)),
     };
     request.extensions_mut().insert(Peer(peer));
-    let answer = call::run(protocol, timeout, &stop, async move { service.call(request).await });
-    let mut response = match seen {
-        Some(seen) => seen.answered(answer).await,
-        None => answer.await,
-    };
-    if let Some(rest) = rest {
-        rest.drain().await;
+    async move {
+        let _in_flight = in_flight;
+        let call = pin!(async move { service.call(request).await });
+        let answer = pin!(call::run(protocol, timeout, &stop, call));
+        let mut response = match seen {
+            Some(seen) => seen.answered(answer).await,
+            None => answer.await,
+        };
+        if let Some(rest) = rest {
+            Box::pin(rest.drain()).await;
+        }
+        if resets && stop.is_leaving() {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(response)
     }
-    if resets && stop.is_leaving() {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    Ok(response)
 }
 
 /// Whether a connection had a call.
@@ -237,6 +243,18 @@ mod tests {
         near.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.expect("sent");
         entered.notified().await;
         (serving, near, answer)
+    }
+
+    /// The future of every call is copied when hyper spawns it, and again with its task: what is large there, every call pays for.
+    #[test]
+    fn a_calls_future_is_small() {
+        fn size<A, F: Future>(_: fn(A) -> F) -> usize {
+            size_of::<F>()
+        }
+        type Arguments = (Router, Request<Incoming>, (SocketAddr, Option<calls::Begun>), Protocol, Arc<Stop>);
+        let size =
+            size(|(service, request, seen, protocol, stop): Arguments| answer(service, request, seen, protocol, stop));
+        assert!(size <= 1792, "{size} bytes");
     }
 
     async fn all_of(mut stream: DuplexStream) -> String {

@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_place_is_free_again_when_its_connection_has_ended() {
-        let metrics = Metrics::new("test", "0").expect("a registry");
+        let metrics = Metrics::new("test", "0");
         let room = Room::new("grpc", 2, Some(&metrics));
         let (one, _two) = (room.enter().expect("free"), room.enter().expect("free"));
         assert!(room.clone().enter().is_none(), "for every event loop");

@@ -74,7 +74,7 @@ impl Setting {
             ..Tls::default()
         };
         let tls = ServerTls::load(&section, Arc::new(SystemClock)).expect("good").expect("there");
-        let metrics = Metrics::new("test", "0").expect("a registry");
+        let metrics = Metrics::new("test", "0");
         let name = |Extension(secured): Extension<Secured>| async move {
             let names = secured.certificate.map(|certificate| certificate.names().to_vec()).unwrap_or_default();
             names.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
