@@ -15,6 +15,7 @@ pub(crate) fn ci(workspace: &Workspace) -> bool {
     let mut steps = Steps::default();
     steps.run("fmt", || run::run(&mut workspace.cargo(["fmt", "--all", "--check"])));
     steps.run("layers", || layers::layers(workspace));
+    steps.run("rules", || rules(workspace));
     steps.run("clippy", || run::run(&mut clippy(workspace)));
     steps.run("doc", || run::run(&mut doc(workspace)));
     steps.run("deny", || deny(workspace));
@@ -34,6 +35,17 @@ fn doc(workspace: &Workspace) -> Command {
     let mut doc = workspace.cargo(["doc", "--workspace", "--no-deps"]);
     doc.env("RUSTDOCFLAGS", "--deny warnings");
     doc
+}
+
+/// The alert rules, with the configuration that loads them, as Prometheus reads them.
+fn rules(workspace: &Workspace) -> Result<()> {
+    let Some(program) = tools::promtool() else {
+        println!("left out: there is no promtool (Debian: apt-get install prometheus)");
+        return Ok(());
+    };
+    run::run(
+        &mut workspace.command(&program.to_string_lossy(), ["check", "config", "deploy/prometheus/prometheus.yml"]),
+    )
 }
 
 /// Everything but the advisories, whose database is not reachable from every machine (`cargo deny check advisories`).

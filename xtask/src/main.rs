@@ -41,7 +41,7 @@ enum Habit {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
-    /// Does what CI does: format, dependency directions, clippy, docs, cargo-deny, a minute of fuzzing each target, and README's commands in a fresh clone.
+    /// Does what CI does: format, dependency directions, alert rules, clippy, docs, cargo-deny, a minute of fuzzing each target, and README's commands in a fresh clone.
     Ci,
     /// Searches for inputs that break a parser's promises, two targets at a time.
     Fuzz {

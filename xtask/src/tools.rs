@@ -82,6 +82,11 @@ pub(crate) fn docker_compose(workspace: &Workspace) -> Result<Option<PathBuf>> {
     Ok(find("docker-compose"))
 }
 
+/// What checks alert rules as Prometheus reads them, if there is one.
+pub(crate) fn promtool() -> Option<PathBuf> {
+    find("promtool")
+}
+
 /// The cargo-deny of the right version, built if it is not there yet.
 pub(crate) fn cargo_deny(workspace: &Workspace) -> Result<PathBuf> {
     let program = workspace.tools().join("bin/cargo-deny");

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, header};
 use tessera_check::{AudienceRule, CannotTell, Checker, Refused, Verified};
+use tessera_kit::calls;
 use tessera_kit::http::{Authorization, Credentials};
 use tessera_kit::tls::{Identities, PeerCertificate};
 use tessera_ledger::{ClientEntry, Replica};
@@ -211,6 +212,8 @@ impl Callers {
         {
             return Ok(Caller::Client { known, presented });
         }
+        // The issuer may have to be asked.
+        calls::came_with(headers);
         let caller = match (Authorization::from_headers(headers)?.ok_or(CallerError::Missing)?, key, presented()) {
             (Authorization::Bearer(token), ..) => self.bearer(token.expose(), waits).await.map(Caller::Token),
             (Authorization::Basic(credentials), Some(key), Some(presented)) => {

@@ -89,6 +89,13 @@ impl Waits {
         let until = *self.until.get_or_insert_with(|| Instant::now() + self.bound);
         tokio::time::timeout_at(until, event).await.ok()
     }
+
+    /// How long it is since the first wait began, as far as waits may last.
+    #[must_use]
+    pub fn waited(&self) -> Duration {
+        let left = |until: Instant| until.saturating_duration_since(Instant::now());
+        self.until.map_or(Duration::ZERO, |until| self.bound.saturating_sub(left(until)))
+    }
 }
 
 /// Says whether answers can be fresh enough.
@@ -187,7 +194,9 @@ mod tests {
     #[tokio::test]
     async fn the_bound_is_of_all_waits_together() {
         let mut waits = Waits::new(None, Duration::from_millis(20));
+        assert_eq!(waits.waited(), Duration::ZERO, "there was none yet");
         assert_eq!(waits.within(std::future::pending::<()>()).await, None);
+        assert_eq!(waits.waited(), Duration::from_millis(20));
         assert_eq!(waits.within(tokio::time::sleep(Duration::from_millis(10))).await, None, "nothing is left");
         assert_eq!(waits.within(std::future::ready(1)).await, Some(1), "what is there already is no wait");
     }

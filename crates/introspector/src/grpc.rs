@@ -12,7 +12,7 @@ use tessera_api::status;
 use tessera_types::Failure;
 use tonic::Status;
 
-/// The status of a failure.
+/// The status of a failure that leaves no question unanswered.
 fn refused(failure: &dyn Failure) -> Status {
     crate::report::unanswered(failure);
     status::status(failure)

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use http::{HeaderMap, HeaderValue, Request, header};
 use tessera_check::ScopedIntrospection;
+use tessera_kit::calls;
 use tessera_kit::http::error::{self, challenged, no_store, with_fallbacks};
 use tessera_kit::http::{Authorization, AuthorizationError, Challenge, Credentials, Form, FormBody, query};
 use tessera_kit::tls::{PeerCertificate, Secured};
@@ -17,7 +18,6 @@ use tessera_types::{ErrorCode, Failure, PresentedSecret, ScopeSet};
 use crate::callers::{Caller, CallerError};
 use crate::consistency::{Consistency, Waits};
 use crate::introspection::{IntrospectError, Introspection, Outcome, Question};
-use crate::report;
 
 /// The routes.
 pub fn routes(introspection: Introspection) -> Router {
@@ -26,22 +26,30 @@ pub fn routes(introspection: Introspection) -> Router {
 }
 
 async fn introspect(State(introspection): State<Introspection>, request: Request<Body>) -> Response {
+    let mut waits = introspection.waits(None);
     if let Err(error) = query::refuse_credentials(request.uri()) {
+        introspection.unanswered(&error, &waits);
         return refused(&error, request.headers());
     }
     let certificate = Secured::certificate(request.extensions()).cloned();
     let FormBody { headers, mut form } = match FormBody::read(request, &[]).await {
         Ok(body) => body,
-        Err(error) => return error.into_response(),
+        Err(error) => {
+            introspection.unanswered(&error, &waits);
+            return error.into_response();
+        }
     };
-    let mut waits = introspection.waits(None);
     let answer = async {
         let mut caller = caller(&introspection, (&headers, certificate.as_ref()), &mut form, &mut waits).await?;
+        introspection.noted(&caller);
         let question = question(&mut form)?;
         let outcome = introspection.introspect(&mut caller, &question, &mut waits).await?;
         Ok::<_, IntrospectError>(answer(outcome, &question))
     };
-    answer.await.unwrap_or_else(|error| refused(&error, &headers))
+    answer.await.unwrap_or_else(|error| {
+        introspection.unanswered(&error, &waits);
+        refused(&error, &headers)
+    })
 }
 
 /// Who asks: by header, or by the form's `client_id` and `client_secret`, never by both (RFC 6749 section 2.3). A `client_id`
@@ -79,6 +87,7 @@ async fn caller(
         },
         (Some(client_id), secret) => {
             let client_id = client_id.parse().map_err(|_| CallerError::Refused)?;
+            calls::came_with(headers);
             callers.from_form(Credentials { client_id, secret: secret.and_then(PresentedSecret::new) }, waits).await
         }
     }
@@ -120,7 +129,6 @@ fn answer(outcome: Outcome, question: &Question) -> Response {
 /// The error, with the challenge of the scheme that was used; where none was, with both (RFC 6749 section 5.2, RFC 6750
 /// section 3).
 fn refused(error: &dyn Failure, headers: &HeaderMap) -> Response {
-    report::unanswered(error);
     let is_bearer = matches!(
         Authorization::from_headers(headers),
         Ok(Some(Authorization::Bearer(_))) | Err(AuthorizationError::Bearer)

@@ -10,6 +10,7 @@ use tessera_types::{Audience, Clock, ErrorCode, Failure, Revision, Scope, ScopeS
 use crate::callers::{Caller, CallerError, Callers};
 use crate::consistency::{Consistency, Gate, NotFresh, Waits};
 use crate::measure::{self, Measures};
+use crate::report;
 
 /// What is asked about one token.
 #[derive(Debug)]
@@ -169,7 +170,21 @@ impl Introspection {
         Waits::new(timeout, self.wait)
     }
 
-    /// Answers a question. Where the caller was changed meanwhile, the issuer is asked about it anew, once.
+    /// Tells the log and the trace who asks, where anybody will see it.
+    pub fn noted(&self, caller: &Caller) {
+        if calls::is_seen() {
+            calls::client(caller.client().as_str());
+        }
+    }
+
+    /// Counts and reports what gets no answer, whatever it failed at: finding out who asks is part of it.
+    pub fn unanswered(&self, failure: &dyn Failure, waits: &Waits) {
+        report::unanswered(failure);
+        self.measures.unanswered(failure.is_internal(), waits.waited());
+    }
+
+    /// Answers a question. Where the caller was changed meanwhile, the issuer is asked about it anew, once. Where there is no answer,
+    /// the boundary counts that, with all it failed at before ([`unanswered`](Self::unanswered)).
     ///
     /// # Errors
     /// Every [`IntrospectError`] that is not about a malformed question.
@@ -181,15 +196,21 @@ impl Introspection {
     ) -> Result<Outcome, IntrospectError> {
         let began = self.clock.monotonic();
         let answer = self.answer(caller, question, waits).await;
-        let (source, active) = match &answer {
-            Ok((outcome, source)) => (Some(*source), matches!(outcome, Outcome::Active { .. })),
-            Err(_) => (None, false),
-        };
         if calls::is_traced() {
-            tell(caller, &answer);
+            tell(&answer);
         }
-        self.measures.introspected(source, active, self.clock.monotonic().saturating_sub(began));
-        answer.map(|(outcome, _)| outcome)
+        match answer {
+            Ok((outcome, source)) => {
+                let active = matches!(outcome, Outcome::Active { .. });
+                self.measures.introspected(source, active, self.clock.monotonic().saturating_sub(began));
+                Ok(outcome)
+            }
+            Err(error) => {
+                // For the line that tells of it.
+                calls::client(caller.client().as_str());
+                Err(error)
+            }
+        }
     }
 
     /// Freshness first, then the states, then the token: the other way round, a pause in between could make an old state pass
@@ -227,8 +248,7 @@ impl Introspection {
 }
 
 /// What the span of a traced call has of it.
-fn tell(caller: &Caller, answer: &Result<(Outcome, Source), IntrospectError>) {
-    calls::client(caller.client().as_str());
+fn tell(answer: &Result<(Outcome, Source), IntrospectError>) {
     match answer {
         Ok((outcome, source)) => {
             calls::attribute("outcome", if matches!(outcome, Outcome::Active { .. }) { "active" } else { "inactive" });

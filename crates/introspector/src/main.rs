@@ -9,7 +9,7 @@ use tessera_kit::config::EXIT_CODE;
 use tessera_kit::config::reload::{Hangups, Reloads};
 use tessera_kit::logs::{self, Logs};
 use tessera_kit::serve;
-use tessera_kit::trace::Tracing;
+use tessera_kit::trace::{self, Tracing};
 use tessera_types::error::chain;
 
 /// Requests are short and many: this allocator serves them a tenth faster than the system's.
@@ -43,7 +43,7 @@ async fn introspector() -> ExitCode {
         Ok(logs) => logs,
         Err(error) => return complain(&error, EXIT_CODE),
     };
-    let ended = run(&config, arguments.config.as_ref(), &logs).await;
+    let ended = run(&config, arguments.config.as_ref(), &logs, tracing.as_ref()).await;
     if let Some(tracing) = tracing {
         tracing.flush().await;
     }
@@ -59,10 +59,11 @@ async fn introspector() -> ExitCode {
     }
 }
 
-async fn run(config: &Config, file: Option<&PathBuf>, logs: &Logs) -> anyhow::Result<()> {
+async fn run(config: &Config, file: Option<&PathBuf>, logs: &Logs, tracing: Option<&Tracing>) -> anyhow::Result<()> {
     let (mut hangups, mut signals) = (Hangups::listen()?, serve::Signals::listen()?);
     let running = start(config.clone(), Deps::system()).await?;
     tracing::info!(http = %running.http_addr, grpc = %running.grpc_addr, ops = %running.ops_addr, "the introspector listens");
+    trace::count_drops(tracing, running.metrics());
     let reloads = Reloads::new(running.metrics());
     loop {
         tokio::select! {

@@ -12,7 +12,7 @@ pub(crate) struct Measures {
     signature: BySource,
     /// What was no token of ours at the first look.
     shape: BySource,
-    errors: Counter,
+    unanswered: Unanswered,
     lag: Gauge,
     entries: Gauge,
     remembered: Gauge,
@@ -26,8 +26,28 @@ struct BySource {
     duration: Histogram,
 }
 
+/// What got no answer.
+struct Unanswered {
+    error: Counter,
+    refused: Counter,
+    duration: Histogram,
+}
+
 const TOTAL: &str = "tessera_introspections_total";
-const TOTAL_HELP: &str = "Introspections, by their result and by how it was found out.";
+const TOTAL_HELP: &str =
+    "Introspections, by their result and by how it was found out; error is our failure, refused the caller's mistake.";
+
+/// The source of what got no answer.
+const NO_SOURCE: &str = "none";
+
+fn total(metrics: &Metrics, result: &'static str, source: &'static str) -> Counter {
+    metrics.counter(TOTAL, TOTAL_HELP, &[("result", result), ("source", source)])
+}
+
+fn duration(metrics: &Metrics, source: &'static str) -> Histogram {
+    let help = "How long introspections took, waits included; of those without an answer, how long they waited.";
+    metrics.histogram("tessera_introspection_duration_seconds", help, &[("source", source)])
+}
 
 /// A source as labels and traces have it.
 pub(crate) fn name(source: Source) -> &'static str {
@@ -40,13 +60,15 @@ pub(crate) fn name(source: Source) -> &'static str {
 
 impl BySource {
     fn new(metrics: &Metrics, source: &'static str) -> Self {
-        let total = |result| metrics.counter(TOTAL, TOTAL_HELP, &[("result", result), ("source", source)]);
-        let duration = metrics.histogram(
-            "tessera_introspection_duration_seconds",
-            "How long introspections took, waits included.",
-            &[("source", source)],
-        );
-        Self { active: total("active"), inactive: total("inactive"), duration }
+        let total = |result| total(metrics, result, source);
+        Self { active: total("active"), inactive: total("inactive"), duration: duration(metrics, source) }
+    }
+}
+
+impl Unanswered {
+    fn new(metrics: &Metrics) -> Self {
+        let total = |result| total(metrics, result, NO_SOURCE);
+        Self { error: total("error"), refused: total("refused"), duration: duration(metrics, NO_SOURCE) }
     }
 }
 
@@ -56,7 +78,7 @@ impl Measures {
             cache: BySource::new(metrics, name(Source::Memory)),
             signature: BySource::new(metrics, name(Source::Signature)),
             shape: BySource::new(metrics, name(Source::Shape)),
-            errors: metrics.counter(TOTAL, TOTAL_HELP, &[("result", "error"), ("source", "none")]),
+            unanswered: Unanswered::new(metrics),
             lag: metrics.gauge(
                 "tessera_replica_lag_seconds",
                 "How long ago the issuer was last heard by a replica that has caught up; +Inf before that.",
@@ -73,16 +95,22 @@ impl Measures {
         }
     }
 
-    /// An answer, or none.
-    pub(crate) fn introspected(&self, source: Option<Source>, active: bool, took: Duration) {
+    /// An answer.
+    pub(crate) fn introspected(&self, source: Source, active: bool, took: Duration) {
         let measures = match source {
-            Some(Source::Memory) => &self.cache,
-            Some(Source::Signature) => &self.signature,
-            Some(Source::Shape) => &self.shape,
-            None => return self.errors.increment(1),
+            Source::Memory => &self.cache,
+            Source::Signature => &self.signature,
+            Source::Shape => &self.shape,
         };
         if active { &measures.active } else { &measures.inactive }.increment(1);
         measures.duration.record(took.as_secs_f64());
+    }
+
+    /// No answer, by our fault or the caller's, after so long a wait.
+    pub(crate) fn unanswered(&self, ours: bool, waited: Duration) {
+        let measures = &self.unanswered;
+        if ours { &measures.error } else { &measures.refused }.increment(1);
+        measures.duration.record(waited.as_secs_f64());
     }
 
     /// Whether the issuer's log is known to be another one than was applied here.

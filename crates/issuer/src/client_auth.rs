@@ -43,6 +43,9 @@ pub enum AuthMethod {
 }
 
 impl AuthMethod {
+    /// Every way.
+    pub const ALL: [Self; 3] = [Self::Basic, Self::Post, Self::None];
+
     /// The name of RFC 8414's `token_endpoint_auth_methods_supported`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -176,6 +179,19 @@ impl Failure for ClientAuthError {
 /// # Errors
 /// `Refused` whatever was wrong with the credential; `Throttled` after too many failures.
 pub async fn authenticate(cx: &Context, presented: &PresentedClient) -> Result<AuthenticatedClient, ClientAuthError> {
+    let result = unless_throttled(cx, presented).await;
+    match &result {
+        Ok(authenticated) => calls::client(authenticated.client.id.as_str()),
+        // Who is turned away counts too: of a guesser's attempts one in three seconds is looked at, and no alert would see them.
+        Err(ClientAuthError::Refused(_) | ClientAuthError::Throttled(_)) => {
+            cx.telemetry.client_auth_failure(presented.method);
+        }
+        Err(_) => {}
+    }
+    result
+}
+
+async fn unless_throttled(cx: &Context, presented: &PresentedClient) -> Result<AuthenticatedClient, ClientAuthError> {
     let too_many = cx.throttle.admit(&presented.id, presented.from).err();
     // A secret of our making cannot be guessed and costs a fast hash. It is always looked at: otherwise failing under a client's
     // name would lock the client out.
@@ -186,20 +202,14 @@ pub async fn authenticate(cx: &Context, presented: &PresentedClient) -> Result<A
     }
     let mut meant = None;
     let result = authenticate_up_to_date(cx, presented, &mut meant).await;
-    if let Err(ClientAuthError::Refused(refusal)) = &result {
-        record(cx, presented, meant, refusal.reason());
-    }
-    if let (Err(ClientAuthError::Refused(_)), Some(TooMany(wait))) = (&result, too_many) {
+    let Err(ClientAuthError::Refused(refusal)) = &result else { return result };
+    record(cx, presented, meant.clone(), refusal.reason());
+    if let Some(TooMany(wait)) = too_many {
         return Err(ClientAuthError::Throttled(wait));
     }
-    if let Err(ClientAuthError::Refused(refusal)) = &result {
-        cx.throttle.failed(&presented.id, presented.from);
-        cx.telemetry.client_auth_failure(presented.method);
-        tracing::info!(client_id = %printable(&presented.id), method = presented.method.as_str(), reason = %refusal, "client authentication failed");
-    }
-    if let Ok(authenticated) = &result {
-        calls::client(authenticated.client.id.as_str());
-    }
+    cx.throttle.failed(&presented.id, presented.from);
+    let client_id = meant.as_ref().map_or(NOBODY, ClientId::as_str);
+    tracing::info!(client_id, method = presented.method.as_str(), reason = %refusal, "client authentication failed");
     result
 }
 
@@ -311,13 +321,14 @@ async fn matching_secret(
     }
 }
 
-/// What may stand in a log of an identifier that somebody sent: never a secret put there by mistake.
-pub(crate) fn printable(id: &str) -> &str {
-    if id.parse::<ClientId>().is_ok() && id.len() <= 64 && !id.starts_with(tessera_types::secret::PREFIX) {
-        id
-    } else {
-        "(malformed)"
-    }
+/// What logs call a client that there is not.
+const NOBODY: &str = "(unknown)";
+
+/// What may stand in a log of an identifier that somebody sent: that of a client there is. Anything else may be a secret in the wrong
+/// place, for those that people choose look like identifiers.
+pub(crate) fn printable<'a>(cx: &Context, id: &'a str) -> &'a str {
+    let known = id.parse().is_ok_and(|id| cx.replica.state().is_some_and(|state| state.client(&id).is_some()));
+    if known { id } else { NOBODY }
 }
 
 /// Slow secrets that were right, as keyed hashes, for a minute. The stored hash is part of the key, and it is read anew each

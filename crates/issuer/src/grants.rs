@@ -192,7 +192,7 @@ pub async fn issue(cx: &Context, request: TokenRequest) -> Result<Minted, TokenE
 /// # Errors
 /// See [`TokenError`].
 pub async fn issue_under(cx: &Context, request: TokenRequest, terms: &Terms) -> Result<Minted, TokenError> {
-    let (grant_type, client) = (request.grant.grant_type(), client_auth::printable(&request.client.id).to_owned());
+    let (grant_type, client) = (request.grant.grant_type(), client_auth::printable(cx, &request.client.id).to_owned());
     let begun = cx.clock.monotonic();
     let result = execute(cx, request, terms).await;
     cx.telemetry.token_request(grant_type, result.as_ref().err().map(Failure::code));

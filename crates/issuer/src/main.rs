@@ -11,7 +11,7 @@ use tessera_kit::config::reload::{Hangups, Reloads};
 use tessera_kit::logs::{self, Logs};
 use tessera_kit::random::SystemRandom;
 use tessera_kit::serve;
-use tessera_kit::trace::Tracing;
+use tessera_kit::trace::{self, Tracing};
 use tessera_types::error::chain;
 
 #[global_allocator]
@@ -48,7 +48,7 @@ async fn issuer() -> ExitCode {
         Ok(logs) => logs,
         Err(error) => return fail(&error, tessera_kit::config::EXIT_CODE),
     };
-    let ended = Box::pin(run(config, arguments.config, &logs)).await;
+    let ended = Box::pin(run(config, arguments.config, &logs, tracing.as_ref())).await;
     if let Some(tracing) = tracing {
         tracing.flush().await;
     }
@@ -59,11 +59,17 @@ async fn issuer() -> ExitCode {
     }
 }
 
-async fn run(config: config::Config, file: Option<PathBuf>, logs: &Logs) -> Result<(), StartError> {
+async fn run(
+    config: config::Config,
+    file: Option<PathBuf>,
+    logs: &Logs,
+    tracing: Option<&Tracing>,
+) -> Result<(), StartError> {
     let mut hangups = Hangups::listen()?;
     let deps = Deps { clock: Arc::new(SystemClock), random: Arc::new(SystemRandom) };
     let mut signals = serve::Signals::listen()?;
     let running = tessera_issuer::start(config.clone(), deps, StartOptions::default()).await?;
+    trace::count_drops(tracing, running.metrics());
     let reloads = Reloads::new(running.metrics());
     loop {
         tokio::select! {

@@ -24,7 +24,7 @@ use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-pub use current::{attribute, carried, client, is_traced, place, remote, request_id};
+pub use current::{attribute, came_with, carried, client, is_seen, is_traced, place, remote, request_id};
 
 use self::current::{CURRENT, Call, Called};
 use self::measures::Measures;
@@ -38,6 +38,9 @@ use crate::trace::{TARGET, TraceParent, below, rename};
 use tessera_types::Clock as _;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static(request_id::HEADER);
+
+/// The target of the lines that tell of a call.
+const LINES: &str = module_path!();
 
 /// An HTTP request that was given up before its answer; as proxies have it.
 const GONE: u16 = 499;
@@ -71,7 +74,7 @@ impl Calls {
             Called::Http { verb: verb(request.method()), route: OnceCell::new() }
         };
         let headers = request.headers();
-        // A trace is nobody's business where nothing is traced, and costs nothing then.
+        // Where nothing is traced, a trace is the business of whoever is asked next: it is read when somebody is (`came_with`).
         let parent = self.0.sampling.as_ref().and_then(|_| TraceParent::from_headers(headers));
         let traced = self.0.sampling.as_ref().is_some_and(|s| s.traces(parent.as_ref(), SystemClock.monotonic()));
         let span = if traced { below(span_of(&called), parent.as_ref()) } else { Span::none() };
@@ -80,7 +83,8 @@ impl Calls {
             called,
             remote: Cell::new(remote),
             id,
-            parent,
+            parent: parent.map_or_else(OnceCell::new, OnceCell::from),
+            decides: self.0.sampling.is_some(),
             place: crate::trace::place(&span),
             span,
             client: RefCell::default(),
@@ -171,7 +175,12 @@ impl Calls {
                 finish(&call.span, status::is_fault(code), |span| {
                     span.record("rpc.status_code", status::name(code));
                 });
-                self.log(call, status::name(code), took);
+                let (status, duration_ms) = (status::name(code), millis(took));
+                if self.0.told.iter().any(|told| method.name().starts_with(told)) {
+                    tracing::info!(rpc.status_code = status, duration_ms, "answered");
+                } else {
+                    tracing::debug!(rpc.status_code = status, duration_ms, "answered");
+                }
             }
             Called::Http { verb, .. } => {
                 let route = call.route();
@@ -181,21 +190,14 @@ impl Calls {
                     span.record("http.route", route);
                     span.record("http.response.status_code", status);
                 });
-                self.log(call, status, took);
+                tracing::debug!(http.status = status, duration_ms = millis(took), "answered");
             }
         }
     }
+}
 
-    fn log(&self, call: &Call, status: impl tracing::Value, took: Duration) {
-        let duration_ms = took.as_secs_f64() * 1000.0;
-        let told =
-            matches!(&call.called, Called::Rpc(method) if self.0.told.iter().any(|t| method.name().starts_with(t)));
-        if told {
-            tracing::info!(status, duration_ms, "answered");
-        } else {
-            tracing::debug!(status, duration_ms, "answered");
-        }
-    }
+fn millis(took: Duration) -> f64 {
+    took.as_secs_f64() * 1000.0
 }
 
 fn finish(span: &Span, fault: bool, record: impl FnOnce(&Span)) {

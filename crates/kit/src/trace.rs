@@ -2,12 +2,14 @@
 //!
 //! A span is made only for a call that is traced, which is decided before (`sampling`): where tracing is off, or a call is not traced,
 //! there is no span. What ends goes into a bounded queue, from which a thread of its own sends batches; no call ever waits for the
-//! collector, and what does not fit is dropped.
+//! collector, and what does not fit is dropped and counted (`drops`).
 
 pub mod context;
+mod drops;
 mod outgoing;
 pub(crate) mod sampling;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -27,7 +29,10 @@ use tracing_subscriber::registry::LookupSpan;
 use crate::config::Telemetry;
 
 pub use context::TraceParent;
+pub use drops::count_drops;
 pub use outgoing::outgoing;
+
+use drops::{Bounded, Drops};
 
 /// The target of every span that is exported, and of nothing else: logs do not show them, and traces have nothing but them.
 pub(crate) const TARGET: &str = "tessera_trace";
@@ -50,6 +55,7 @@ const FLUSH: Duration = Duration::from_secs(2);
 /// A connection to a collector.
 pub struct Tracing {
     provider: SdkTracerProvider,
+    drops: Arc<Drops>,
 }
 
 /// Why traces cannot be set up.
@@ -87,7 +93,8 @@ impl Tracing {
         } else {
             exporter
         };
-        let exporter = Reporting { exporter: exporter.build()?, failing: AtomicBool::new(false) };
+        let drops = Arc::<Drops>::default();
+        let exporter = Reporting::new(exporter.build()?, Arc::clone(&drops));
         let batches = BatchConfigBuilder::default()
             .with_max_queue_size(QUEUE)
             .with_max_export_batch_size(BATCH)
@@ -98,13 +105,14 @@ impl Tracing {
             .with_service_name(name.unwrap_or_else(|| program.to_owned()))
             .with_attribute(KeyValue::new("service.version", version))
             .build();
+        let processor = BatchSpanProcessor::builder(exporter).with_batch_config(batches).build();
         let provider = SdkTracerProvider::builder()
-            .with_span_processor(BatchSpanProcessor::builder(exporter).with_batch_config(batches).build())
+            .with_span_processor(Bounded::new(processor, QUEUE, Arc::clone(&drops)))
             // Decided before there is a span.
             .with_sampler(Sampler::AlwaysOn)
             .with_resource(resource)
             .build();
-        Ok(Some(Self { provider }))
+        Ok(Some(Self { provider, drops }))
     }
 
     /// What a subscriber must have for spans to be exported.
@@ -129,17 +137,33 @@ impl Tracing {
     }
 }
 
-/// The exporter, which says once when the collector is lost and once when it is found: never for each batch.
+/// The exporter, which says once when the collector is lost and once when it is found, and once when spans are too many for it: never
+/// for each batch.
 #[derive(Debug)]
-struct Reporting {
-    exporter: SpanExporter,
+struct Reporting<E> {
+    exporter: E,
+    drops: Arc<Drops>,
     failing: AtomicBool,
+    overflowing: AtomicBool,
 }
 
-impl opentelemetry_sdk::trace::SpanExporter for Reporting {
+impl<E> Reporting<E> {
+    fn new(exporter: E, drops: Arc<Drops>) -> Self {
+        Self { exporter, drops, failing: AtomicBool::new(false), overflowing: AtomicBool::new(false) }
+    }
+}
+
+impl<E: opentelemetry_sdk::trace::SpanExporter> opentelemetry_sdk::trace::SpanExporter for Reporting<E> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let spans = batch.len();
+        let overflowed = self.drops.taken(spans);
+        if !self.overflowing.swap(overflowed > 0, Ordering::Relaxed) && overflowed > 0 {
+            tracing::warn!(spans = overflowed, "more spans end than the collector takes: what does not fit is dropped");
+        }
         let result = self.exporter.export(batch).await;
+        if result.is_err() {
+            self.drops.refused(spans);
+        }
         match (&result, self.failing.swap(result.is_err(), Ordering::Relaxed)) {
             (Err(error), false) => {
                 tracing::warn!(%error, spans, "the collector takes no traces: they are dropped until it does");

@@ -94,6 +94,17 @@ impl ErrorCode {
         }
     }
 
+    /// What metrics call it: the value of the `error` member, but for what that runs together. Whoever is turned away for guessing, or
+    /// runs out of time, must not look like a server that fails.
+    #[must_use]
+    pub const fn outcome(self) -> &'static str {
+        match self {
+            Self::Throttled => "throttled",
+            Self::DeadlineExceeded => "deadline_exceeded",
+            _ => self.as_str(),
+        }
+    }
+
     /// The HTTP status that goes with it (RFC 6749 section 5.2, 6750 section 3.1).
     #[must_use]
     pub const fn http_status(self) -> u16 {
@@ -173,6 +184,8 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[derive(Debug, thiserror::Error)]
@@ -182,6 +195,12 @@ mod tests {
     #[derive(Debug, thiserror::Error)]
     #[error("middle: {0}")]
     struct Middle(#[source] std::fmt::Error);
+
+    #[test]
+    fn no_two_codes_have_one_outcome() {
+        let outcomes: BTreeSet<_> = ErrorCode::ALL.iter().map(|code| code.outcome()).collect();
+        assert_eq!(outcomes.len(), ErrorCode::ALL.len(), "{outcomes:?}");
+    }
 
     #[test]
     fn each_cause_is_said_once() {

@@ -7,6 +7,7 @@ mod configuration;
 mod images;
 mod keys;
 mod overload;
+mod retries;
 mod stopping;
 mod telemetry;
 mod tls;

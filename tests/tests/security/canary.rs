@@ -180,12 +180,14 @@ async fn fail(world: &World, canaries: &mut Canaries) -> Result<()> {
     let ports = world.pair.ports;
     // A secret where the identifier belongs is a secret all the same.
     let swapped = Client { id: world.service.secret.clone(), secret: world.service.id.clone() };
+    // So is one that somebody chose, though it looks like any identifier.
+    let chosen = Client { id: CANARY.to_owned(), secret: world.service.id.clone() };
     let wrong = Client { id: "service".to_owned(), secret: format!("wrong {CANARY}") };
     canaries.client("a wrong secret", &wrong);
     let good = world.token().await?;
     canaries.token("a token", &good);
     let cut = &good[..good.len() - 2];
-    for client in [&swapped, &wrong] {
+    for client in [&swapped, &chosen, &wrong] {
         post(ports.issuer_http, "/oauth2/token", Some(client), &[("grant_type", "client_credentials")]).await?;
         for at in [ports.issuer_http, ports.introspector_http] {
             post(at, "/oauth2/introspect", Some(client), &[("token", &good)]).await?;

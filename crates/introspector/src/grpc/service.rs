@@ -11,8 +11,10 @@ use tessera_api::introspection::v1::{
     BatchIntrospectRequest, BatchIntrospectResponse, BatchIntrospectResult, IntrospectRequest, IntrospectResponse,
     StreamIntrospectRequest, StreamIntrospectResponse, batch_introspect_result, stream_introspect_response,
 };
+use tessera_api::status;
 use tessera_kit::serve::{MAX_MESSAGE, Stop, deadline};
 use tessera_kit::tls::Secured;
+use tessera_types::Failure;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
@@ -80,7 +82,7 @@ impl IntrospectionService for Service {
         let (metadata, extensions, message) = request.into_parts();
         let (mut caller, mut waits) = self.caller(&metadata.into_headers(), &extensions).await?;
         if message.requests.len() > MAX_BATCH {
-            return Err(refused(&IntrospectError::BatchTooLarge));
+            return Err(self.unanswered(&IntrospectError::BatchTooLarge, &waits));
         }
         self.admitted(&mut caller, &mut waits).await?;
         let mut results = Vec::with_capacity(message.requests.len());
@@ -132,12 +134,20 @@ impl Service {
         let mut waits = self.introspection.waits(deadline::timeout(headers));
         let certificate = Secured::certificate(extensions);
         let caller = self.introspection.callers.from_call(headers, certificate, &mut waits).await;
-        Ok((caller.map_err(|e| refused(&e))?, waits))
+        let caller = caller.map_err(|e| self.unanswered(&e, &waits))?;
+        self.introspection.noted(&caller);
+        Ok((caller, waits))
+    }
+
+    /// The status of what gets no answer, which is counted.
+    fn unanswered(&self, failure: &dyn Failure, waits: &Waits) -> Status {
+        self.introspection.unanswered(failure, waits);
+        status::status(failure)
     }
 
     /// Where the caller may ask nothing, the whole batch or stream is refused rather than each request.
     async fn admitted(&self, caller: &mut Caller, waits: &mut Waits) -> Result<(), Status> {
-        self.introspection.callers.admitted(caller, waits).await.map_err(|e| refused(&e))
+        self.introspection.callers.admitted(caller, waits).await.map_err(|e| self.unanswered(&e, waits))
     }
 
     async fn one(
@@ -146,9 +156,9 @@ impl Service {
         request: IntrospectRequest,
         waits: &mut Waits,
     ) -> Result<IntrospectResponse, Status> {
-        let question = wire::question(request).map_err(|e| refused(&e))?;
-        let outcome = self.introspection.introspect(caller, &question, waits).await.map_err(|e| refused(&e))?;
-        Ok(wire::response(outcome))
+        let question = wire::question(request).map_err(|e| self.unanswered(&e, waits))?;
+        let outcome = self.introspection.introspect(caller, &question, waits).await;
+        outcome.map(wire::response).map_err(|e| self.unanswered(&e, waits))
     }
 
     async fn next(
@@ -159,8 +169,8 @@ impl Service {
         let mut waits = self.introspection.waits(None);
         let answer = match self.introspection.callers.admitted(caller, &mut waits).await {
             Ok(()) => self.one(caller, request.request.unwrap_or_default(), &mut waits).await,
-            Err(error) if error.is_refusal() => return Err(refused(&error)),
-            Err(doubt) => Err(refused(&doubt)),
+            Err(error) if error.is_refusal() => return Err(self.unanswered(&error, &waits)),
+            Err(doubt) => Err(self.unanswered(&doubt, &waits)),
         };
         let result = match answer {
             Ok(response) => stream_introspect_response::Result::Response(response),

@@ -3,16 +3,18 @@
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::http;
 use http_body_util::BodyExt as _;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
+use tessera_api::introspection::v1::{BatchIntrospectRequest, IntrospectRequest};
 use tonic::transport::Channel;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
 use crate::issuer::Issuer;
-use crate::setting::Setting;
+use crate::setting::{RESOURCE, Setting, authorized, basic};
 
 async fn get(setting: &Setting, path: &str) -> (u16, String) {
     let client = Client::builder(TokioExecutor::new()).build_http::<Body>();
@@ -71,7 +73,8 @@ async fn metrics_count_answers_by_how_they_were_found() {
         "tessera_introspections_total{result=\"active\",source=\"signature\"} 1",
         "tessera_introspections_total{result=\"active\",source=\"cache\"} 1",
         "tessera_introspections_total{result=\"inactive\",source=\"shape\"} 1",
-        "tessera_introspections_total{result=\"error\",source=\"none\"} 1",
+        "tessera_introspections_total{result=\"error\",source=\"none\"} 0",
+        "tessera_introspections_total{result=\"refused\",source=\"none\"} 1",
         "tessera_introspection_duration_seconds_count{source=\"cache\"} 1",
         "tessera_replica_resyncs_total 1",
         "tessera_replica_lag_seconds 0",
@@ -80,6 +83,85 @@ async fn metrics_count_answers_by_how_they_were_found() {
         assert!(text.contains(line), "{line} is missing from\n{text}");
     }
     assert!(!text.contains(&token));
+}
+
+/// What somebody did wrong is told from what we could not do, wherever a call fails: at finding out who asks, or after it.
+#[tokio::test]
+async fn what_gets_no_answer_is_counted_as_ours_or_the_callers() {
+    let setting = Setting::ready().await;
+    let (unanswered, resource) = (Unanswered { setting: &setting }, basic(RESOURCE.0, RESOURCE.1));
+    setting.issuer.secret("demo-service", "secret");
+    for credential in ["", "Basic !!!", &basic(RESOURCE.0, "wrong"), &basic("demo-service", "secret")] {
+        unanswered.over_grpc(credential, "garbage").await;
+        unanswered.in_a_batch(credential).await;
+        unanswered.over_http(credential, "token=garbage").await;
+    }
+    unanswered.over_grpc(&resource, "").await;
+    unanswered.over_http(&resource, "token=garbage&scope=%22").await;
+    unanswered.over_http(&resource, "token=a&token=b").await;
+    unanswered.are(0, 15).await;
+
+    // Nobody has asked with these credentials before: the issuer must be asked about each.
+    setting.issuer.inner().authentication_answers.forget_permits(usize::MAX);
+    setting.issuer.secret("other", "secret");
+    unanswered.over_grpc(&basic("other", "secret"), "garbage").await;
+    unanswered.over_http("", "token=garbage&client_id=other&client_secret=secret").await;
+    unanswered.in_a_batch(&basic("another", "secret")).await;
+    // Who is known is not answered either, once the issuer was not heard for too long.
+    setting.issuer.partition().await;
+    setting.clock.advance(Duration::from_secs(11));
+    unanswered.over_grpc(&resource, "garbage").await;
+    unanswered.over_http(&resource, "token=garbage").await;
+    unanswered.are(5, 15).await;
+}
+
+/// Asks for what is not answered, and counts it.
+struct Unanswered<'a> {
+    setting: &'a Setting,
+}
+
+impl Unanswered<'_> {
+    fn request<T>(credential: &str, message: T) -> tonic::Request<T> {
+        if credential.is_empty() { tonic::Request::new(message) } else { authorized(credential, message) }
+    }
+
+    async fn over_grpc(&self, credential: &str, token: &str) {
+        let message = IntrospectRequest { token: token.to_owned(), ..IntrospectRequest::default() };
+        self.setting.grpc().introspect(Self::request(credential, message)).await.expect_err("no answer");
+    }
+
+    async fn in_a_batch(&self, credential: &str) {
+        let message = BatchIntrospectRequest::default();
+        self.setting.grpc().batch_introspect(Self::request(credential, message)).await.expect_err("no answer");
+    }
+
+    async fn over_http(&self, credential: &str, form: &str) {
+        let client = Client::builder(TokioExecutor::new()).build_http::<Body>();
+        let uri = format!("http://{}/oauth2/introspect", self.setting.running.http_addr);
+        let mut request = http::Request::post(uri).header("content-type", "application/x-www-form-urlencoded");
+        if !credential.is_empty() {
+            request = request.header("authorization", credential);
+        }
+        let response = client.request(request.body(form.to_owned().into()).expect("a request")).await;
+        let status = response.expect("a response").status();
+        assert!(status.is_client_error() || status.is_server_error(), "{status}: {form}");
+    }
+
+    async fn are(&self, ours: u32, theirs: u32) {
+        let (_, text) = get(self.setting, "/metrics").await;
+        for line in [
+            format!("tessera_introspections_total{{result=\"error\",source=\"none\"}} {ours}"),
+            format!("tessera_introspections_total{{result=\"refused\",source=\"none\"}} {theirs}"),
+            format!("tessera_introspection_duration_seconds_count{{source=\"none\"}} {}", ours + theirs),
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is missing from\n{text}");
+        }
+        let waited = "tessera_introspection_duration_seconds_bucket{source=\"none\",le=\"0.25\"}";
+        let short: u32 =
+            text.lines().find_map(|line| line.strip_prefix(waited)?.trim().parse().ok()).expect("a bucket");
+        // Three waited for the issuer as long as they may, which is 0.3 s.
+        assert_eq!(short, if ours == 0 { theirs } else { ours + theirs - 3 }, "{text}");
+    }
 }
 
 #[tokio::test]

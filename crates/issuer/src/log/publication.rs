@@ -121,8 +121,9 @@ impl Publication {
     /// # Errors
     /// As there.
     pub async fn append(&self, event: Event, record: NewRecord) -> Result<Recorded, StoreError> {
-        self.shared.traces.expect(std::slice::from_ref(&event));
-        self.appender.append(event, record).await
+        let expected = self.shared.traces.expect(std::slice::from_ref(&event));
+        let recorded = self.appender.append(event, record).await;
+        recorded.inspect_err(|_| self.shared.traces.take_back(expected))
     }
 
     /// Which of some entries belong to a trace, each with its revision.
@@ -191,8 +192,8 @@ impl Publication {
     /// What the database says.
     pub async fn commit(&self, tx: Transaction) -> Result<Committed, StoreError> {
         let before = self.shared.replica.position();
-        self.shared.traces.expect(tx.recorded());
-        let committed = tx.commit().await?;
+        let expected = self.shared.traces.expect(tx.recorded());
+        let committed = tx.commit().await.inspect_err(|_| self.shared.traces.take_back(expected))?;
         let known = before.is_some_and(|before| {
             before.epoch != committed.position.epoch || committed.first.is_some_and(|first| first <= before.revision)
         });

@@ -1,10 +1,11 @@
 //! Which entries of the log were written by a call that is traced: introspectors that apply them join the trace.
 //!
 //! Kept in memory for the newest of them alone, and never needed for anything but a trace. What is about to be written has no place yet;
-//! it is known by what it is about until the log is read back, which is before any feed sends it.
+//! it is known by what it is about until the log is read back, which is before any feed sends it. What was not written after all is taken
+//! back: otherwise the next event about the same would be told as part of a trace it has nothing to do with.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tessera_kit::calls;
@@ -19,28 +20,46 @@ const MOST: usize = 256;
 pub(super) struct Traces {
     /// Whether there are any: otherwise nobody takes the lock.
     any: AtomicBool,
+    /// Tells one expectation from another.
+    next: AtomicU64,
     kept: Mutex<VecDeque<Traced>>,
 }
 
+/// Events that are about to be written. `None` where the call is not traced.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Expected(Option<u64>);
+
 #[derive(Debug)]
 struct Traced {
+    expected: u64,
     about: String,
     parent: TraceParent,
     revision: Option<u64>,
 }
 
 impl Traces {
-    /// These events are about to be written. Nothing is kept where the call at hand is not traced.
-    pub(super) fn expect(&self, events: &[Event]) {
-        let Some(parent) = calls::place() else { return };
-        self.keep(parent, events);
+    /// These events are about to be written. Nothing is kept where the call at hand is not traced. A caller who goes away takes
+    /// nothing back: what is being written by then is written.
+    pub(super) fn expect(&self, events: &[Event]) -> Expected {
+        Expected(calls::place().map(|parent| self.keep(parent, events)))
     }
 
-    fn keep(&self, parent: TraceParent, events: &[Event]) {
+    fn keep(&self, parent: TraceParent, events: &[Event]) -> u64 {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let traced = |event: &Event| Traced { expected: number, about: event.about(), parent, revision: None };
         let mut kept = self.kept();
-        kept.extend(events.iter().take(MOST).map(|event| Traced { about: event.about(), parent, revision: None }));
+        kept.extend(events.iter().take(MOST).map(traced));
         let surplus = kept.len().saturating_sub(MOST);
         kept.drain(..surplus);
+        self.any.store(!kept.is_empty(), Ordering::Release);
+        number
+    }
+
+    /// These events were not written. What has its place by now was, whatever its writer was told.
+    pub(super) fn take_back(&self, expected: Expected) {
+        let Expected(Some(number)) = expected else { return };
+        let mut kept = self.kept();
+        kept.retain(|traced| traced.expected != number || traced.revision.is_some());
         self.any.store(!kept.is_empty(), Ordering::Release);
     }
 
@@ -123,6 +142,26 @@ mod tests {
             traces.keep(parent(1), &[event(n), event(n)]);
         }
         assert_eq!(traces.kept().len(), MOST);
+    }
+
+    #[test]
+    fn what_was_not_written_is_of_no_trace() {
+        let traces = Traces::default();
+        traces.keep(parent(2), &[event(2)]);
+        let failed = traces.keep(parent(1), &[event(1), event(3)]);
+        traces.take_back(Expected(Some(failed)));
+        let entries = [entry(1, 1), entry(2, 2), entry(3, 3)];
+        traces.read(&entries);
+        assert_eq!(traces.among(&entries), [(2, parent(2))]);
+    }
+
+    #[test]
+    fn what_was_read_was_written_whatever_its_writer_heard() {
+        let traces = Traces::default();
+        let expected = traces.keep(parent(1), &[event(1)]);
+        traces.read(&[entry(1, 1)]);
+        traces.take_back(Expected(Some(expected)));
+        assert_eq!(traces.among(&[entry(1, 1)]), [(1, parent(1))]);
     }
 
     #[test]

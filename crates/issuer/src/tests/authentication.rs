@@ -4,8 +4,9 @@ use rstest::rstest;
 use tessera_types::ErrorCode;
 use tessera_types::Failure as _;
 
-use super::{A_DAY, Backend, TestIssuer, presented, secret};
-use crate::client_auth::{ClientAuthError, Refusal, authenticate};
+use super::{A_DAY, Backend, TestIssuer, presented, secret, token_request};
+use crate::client_auth::{ClientAuthError, Refusal, authenticate, printable};
+use crate::grants;
 use crate::operations::clients;
 
 #[rstest]
@@ -97,6 +98,46 @@ async fn failures_are_throttled_and_forgiven_and_successes_count_nothing() {
     issuer.clock.advance(wait);
     let error = authenticate(cx, &chosen).await.expect_err("wrong");
     assert_eq!(error.code(), ErrorCode::InvalidClient, "after the wait it said it is looked at again");
+}
+
+/// Of a guesser's attempts most are turned away without a look. All of them count, and none as a failure of ours.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_attempt_of_a_guesser_counts_and_none_as_our_fault() {
+    let Some(issuer) = TestIssuer::start(Backend::Sqlite).await else { return };
+    issuer.client("c", None).await;
+    for attempt in 0..40 {
+        let guess = token_request("c", &PresentedGuess::of(attempt));
+        assert!(grants::issue(issuer.cx(), guess).await.is_err(), "wrong");
+    }
+    for attempt in 0..10 {
+        let guess = token_request("c", &secret(&format!("chosen by a person {attempt}")));
+        assert!(grants::issue(issuer.cx(), guess).await.is_err(), "not looked at");
+    }
+    let text = issuer.cx().telemetry.metrics.render();
+    let requests = |outcome: &str, count: u32| {
+        format!("tessera_token_requests_total{{grant_type=\"client_credentials\",outcome=\"{outcome}\"}} {count}")
+    };
+    for line in [
+        "tessera_client_auth_failures_total{method=\"client_secret_post\"} 50".to_owned(),
+        requests("invalid_client", 20),
+        requests("throttled", 30),
+        requests("temporarily_unavailable", 0),
+        requests("server_error", 0),
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} is missing from\n{text}");
+    }
+}
+
+/// What is a client's identifier is printed; what may be a secret in the wrong place, for all one can tell, is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn logs_name_clients_there_are_and_no_others() {
+    let Some(issuer) = TestIssuer::start(Backend::Sqlite).await else { return };
+    issuer.client("known", None).await;
+    let swapped = ["dev-secret", "a1b2c3d4e5f60718293a4b5c6d7e8f90", "tsk_abc", "two words", ""];
+    assert_eq!(printable(issuer.cx(), "known"), "known");
+    for id in swapped {
+        assert_eq!(printable(issuer.cx(), id), "(unknown)", "{id}");
+    }
 }
 
 /// Guesses of our own shape: wrong, and cheap to refuse.

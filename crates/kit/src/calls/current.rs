@@ -4,6 +4,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::net::IpAddr;
 
 use axum::extract::MatchedPath;
+use http::HeaderMap;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
@@ -29,8 +30,10 @@ pub(super) struct Call {
     pub(super) remote: Cell<IpAddr>,
     /// Drawn when somebody needs it.
     pub(super) id: OnceCell<RequestId>,
-    /// What the caller says of its trace.
-    pub(super) parent: Option<TraceParent>,
+    /// What the caller says of its trace, where it was read.
+    pub(super) parent: OnceCell<TraceParent>,
+    /// Whether tracing is on: whether a call that is not traced is so because that was decided here.
+    pub(super) decides: bool,
     /// Disabled where the call is not traced.
     pub(super) span: Span,
     /// Where the span stands.
@@ -97,8 +100,21 @@ pub(crate) struct Thread {
     /// Where the call stands, where it is traced.
     pub(crate) place: Option<TraceParent>,
     /// Where its caller stands, where the call is not traced.
-    pub(crate) parent: Option<TraceParent>,
+    parent: Option<TraceParent>,
+    decides: bool,
     pub(crate) id: RequestId,
+}
+
+impl Thread {
+    /// What another service is told where the call is not traced: what is decided here is not decided there once more, and where nothing
+    /// is, the caller's word goes on as it came.
+    pub(crate) fn untraced(&self) -> Option<TraceParent> {
+        match (self.decides, self.parent) {
+            (false, parent) => parent,
+            (true, Some(parent)) => Some(parent.unsampled()),
+            (true, None) => Some(TraceParent::nowhere()),
+        }
+    }
 }
 
 tokio::task_local! {
@@ -107,7 +123,12 @@ tokio::task_local! {
 
 /// What goes along from here.
 pub(crate) fn thread() -> Option<Thread> {
-    let of = |call: &Box<Call>| Thread { place: call.place, parent: call.parent, id: call.request_id().clone() };
+    let of = |call: &Box<Call>| Thread {
+        place: call.place,
+        parent: call.parent.get().copied(),
+        decides: call.decides,
+        id: call.request_id().clone(),
+    };
     CURRENT.try_with(of).or_else(|_| CARRIED.try_with(Clone::clone)).ok()
 }
 
@@ -122,10 +143,29 @@ pub fn carried<F: Future>(future: F) -> impl Future<Output = F::Output> {
     }
 }
 
+/// Notes what the caller says of its trace, for whoever is asked on its behalf. Where tracing is on it was read already; where it is off
+/// nobody need know, but who is about to ask another service.
+pub fn came_with(headers: &HeaderMap) {
+    let _ = CURRENT.try_with(|call| {
+        if !call.decides
+            && let Some(parent) = TraceParent::from_headers(headers)
+        {
+            // What was heard first stays.
+            let _ = call.parent.set(parent);
+        }
+    });
+}
+
 /// Whether the current call is traced.
 #[must_use]
 pub fn is_traced() -> bool {
     CURRENT.try_with(|call| call.place.is_some()).unwrap_or_default()
+}
+
+/// Whether anybody will see whom the current call is from: in its span, or in its line in the log. Costs nothing to ask.
+#[must_use]
+pub fn is_seen() -> bool {
+    tracing::enabled!(target: super::LINES, tracing::Level::DEBUG) || is_traced()
 }
 
 /// What the current call is called in logs; `None` outside of a call.

@@ -6,6 +6,9 @@ use std::fmt;
 
 use http::HeaderMap;
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
+use tessera_types::random;
+
+use crate::random::SystemRandom;
 
 /// The name of the header, and of the metadata.
 pub const TRACEPARENT: &str = "traceparent";
@@ -60,6 +63,12 @@ impl TraceParent {
             span: context.span_id(),
             sampled: context.is_sampled(),
         })
+    }
+
+    /// A place that nobody records: says no more than that.
+    pub(crate) fn nowhere() -> Self {
+        let (trace, span) = (random::bytes(&SystemRandom), random::bytes(&SystemRandom));
+        Self { trace: TraceId::from_bytes(trace), span: SpanId::from_bytes(span), sampled: false }
     }
 
     /// Whether whoever sends it records its trace.

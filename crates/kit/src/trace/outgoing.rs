@@ -6,13 +6,13 @@ use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-use super::context::{TRACEPARENT, TraceParent};
+use super::context::TRACEPARENT;
 use super::{TARGET, below, place};
 use crate::calls::current::{self, Thread};
 use crate::calls::request_id::HEADER;
 
 /// Makes a call as part of the one that is being answered, where there is one: with a span of its own where that is traced, with the
-/// caller's decision where it is not, and with its identifier.
+/// decision that it is not, or the caller's word where nothing is traced here, and with its identifier.
 ///
 /// # Errors
 /// What the call says.
@@ -27,8 +27,7 @@ where
     let thread = current::thread();
     let span = span(method, thread.as_ref());
     if let Some(thread) = &thread {
-        // Where nothing is traced here, the other service hears so from whoever decided it.
-        let told = place(&span).or(thread.parent.map(TraceParent::unsampled));
+        let told = place(&span).or_else(|| thread.untraced());
         let headers = [(TRACEPARENT, told.map(|told| told.to_string())), (HEADER, Some(thread.id.as_str().to_owned()))];
         for (name, value) in headers {
             if let Some(value) = value.and_then(|value| AsciiMetadataValue::try_from(value).ok()) {

@@ -133,6 +133,21 @@ fn documented(all: &Exported) -> Result<()> {
     Ok(())
 }
 
+/// What callers must take as a refusal is counted, whatever failed: here it is that nobody can be asked who they are.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_issuer_a_new_caller_is_an_introspection_unanswered() -> Result<()> {
+    let mut world = tessera_tests::world(Backend::Sqlite).await?.context("SQLite is always there")?;
+    let token = world.token().await?;
+    world.pair.issuer.terminate().await?;
+    let (at, fields) = (world.pair.ports.introspector_http, [("token", &*token)]);
+    let answer = post(at, "/oauth2/introspect", Some(&world.resource), &fields).await?;
+    ensure!(answer.status == 503, "{}: {}", answer.status, answer.body);
+    let metrics = world.pair.introspector.metrics().await?;
+    let line = "tessera_introspections_total{result=\"error\",source=\"none\"} 1";
+    ensure!(metrics.lines().any(|found| found == line), "{metrics}");
+    Ok(())
+}
+
 #[test]
 fn every_alert_has_a_runbook_that_exists() -> Result<()> {
     let rules = read("deploy/prometheus/alerts.yml")?;

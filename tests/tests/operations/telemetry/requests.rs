@@ -33,7 +33,8 @@ async fn a_callers_request_id_is_in_the_answer_and_in_the_logs_of_both_services(
         ("http.route", Value::from("/oauth2/introspect")),
         ("http.method", Value::from("POST")),
         ("remote_ip", Value::from("127.0.0.1")),
-        ("status", Value::from(200)),
+        ("http.status", Value::from(200)),
+        ("client_id", Value::from("resource")),
     ] {
         ensure!(line[field] == value, "{field}: {line}");
     }
@@ -41,6 +42,24 @@ async fn a_callers_request_id_is_in_the_answer_and_in_the_logs_of_both_services(
     let there = async || Ok(lines(&world.pair.issuer.said()?, "quoted-1").pop());
     let line = eventually("the issuer's line", there).await?;
     ensure!(line["rpc.method"] == "tessera.sync.v1.SyncService/AuthenticateClient", "{line}");
+    Ok(())
+}
+
+/// A field has one type, whatever was called: what stores logs refuses the lines of the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_is_answered_with_a_status_of_its_own_kind_and_says_whose_it_was() -> Result<()> {
+    let world = talkative("json").await?;
+    let token = world.token().await?;
+    ensure!(world.is_active(&token).await?);
+    let answered = async || {
+        let said = world.pair.introspector.said()?;
+        let lines = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let method = "tessera.introspection.v1.IntrospectionService/Introspect";
+        Ok(lines.filter(|line| line["msg"] == "answered").find(|line| line["rpc.method"] == method))
+    };
+    let line = eventually("the line of the call", answered).await?;
+    ensure!(line["rpc.status_code"] == "OK" && line["http.status"].is_null() && line["status"].is_null(), "{line}");
+    ensure!(line["client_id"] == "resource", "{line}");
     Ok(())
 }
 

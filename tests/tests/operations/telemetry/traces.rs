@@ -2,12 +2,15 @@
 
 use anyhow::{Context as _, Result, ensure};
 use http::HeaderMap;
+use tessera_api::admin::v1::DisableClientRequest;
+use tessera_api::admin::v1::client_service_client::ClientServiceClient;
 use tessera_api::oauth::v1::RevokeTokenRequest;
 use tessera_api::oauth::v1::token_service_client::TokenServiceClient;
+use tessera_store::{Database, DatabaseOptions};
 use tessera_testkit::pair::{Backend, Options};
 use tessera_testkit::process::free_ports;
 use tessera_tests::receiver::Receiver;
-use tessera_tests::{FORM, World, as_client, channel, eventually, form, request, world_with};
+use tessera_tests::{FORM, World, as_bearer, as_client, channel, eventually, form, request, world_with};
 use tonic::metadata::MetadataMap;
 
 const ISSUER: &str = "tessera-issuer";
@@ -127,6 +130,84 @@ async fn what_is_not_sampled_or_is_off_arrives_nowhere() -> Result<()> {
     world.pair.introspector.terminate().await?;
     let arrived = receiver.arrived();
     ensure!(arrived.iter().all(|a| a.trace() == trace('f') && a.service == INTROSPECTOR), "{arrived:#?}");
+    Ok(())
+}
+
+/// Where the introspector traces nothing, the issuer hears of the caller's trace all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_introspector_that_traces_nothing_hands_the_trace_on() -> Result<()> {
+    let receiver = Receiver::start().await?;
+    let options = Options { issuer: receiver.configured("sample_ratio = 0"), ..Options::default() };
+    let world = world_with(Backend::Sqlite, options).await?.context("SQLite is always there")?;
+    let token = world.token().await?;
+    let method = "tessera.sync.v1.SyncService/AuthenticateClient";
+
+    introspect(&world, &token, &traceparent('8', "01")).await?;
+    let asked = receiver.span(&trace('8'), ISSUER, method).await?;
+    ensure!(asked.parent() == CALLER, "{asked:?}");
+
+    // In the form the same credential is another, which the issuer is asked about anew.
+    let (id, secret) = (&*world.resource.id, &*world.resource.secret);
+    let fields = form(&[("token", &token), ("client_id", id), ("client_secret", secret)]);
+    let parent = traceparent('9', "01");
+    let headers = [FORM, ("traceparent", &*parent)];
+    let answer = request(world.pair.ports.introspector_http, "POST", "/oauth2/introspect", &headers, fields).await?;
+    ensure!(answer.status == 200, "{}: {}", answer.status, answer.body);
+    let asked = receiver.span(&trace('9'), ISSUER, method).await?;
+    ensure!(asked.parent() == CALLER, "{asked:?}");
+    Ok(())
+}
+
+/// What the introspector has decided not to trace, the issuer does not decide about once more.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_introspector_does_not_trace_the_issuer_does_not_either() -> Result<()> {
+    let receiver = Receiver::start().await?;
+    let options = Options {
+        issuer: receiver.configured("sample_ratio = 1"),
+        introspector: receiver.configured("sample_ratio = 0\ncallers_per_second = 0"),
+        ..Options::default()
+    };
+    let mut world = world_with(Backend::Sqlite, options).await?.context("SQLite is always there")?;
+    let token = world.token().await?;
+    let basic = world.resource.basic();
+    let headers = [FORM, ("authorization", &*basic)];
+    let fields = form(&[("token", &token)]);
+    let answer = request(world.pair.ports.introspector_http, "POST", "/oauth2/introspect", &headers, fields).await?;
+    ensure!(answer.status == 200, "{}: {}", answer.status, answer.body);
+    world.pair.introspector.terminate().await?;
+    world.pair.issuer.terminate().await?;
+    let arrived = receiver.arrived();
+    ensure!(arrived.iter().any(|a| a.span.name.ends_with("/IssueToken")), "others are traced: {arrived:#?}");
+    let asked = arrived.iter().filter(|a| a.span.name.ends_with("/AuthenticateClient"));
+    ensure!(asked.count() == 0, "{arrived:#?}");
+    Ok(())
+}
+
+/// A change that was not written is forgotten: the next one about the same is of no trace.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_traced_change_that_fails_gives_its_trace_to_no_later_one() -> Result<()> {
+    let receiver = Receiver::start().await?;
+    let world = traced_world(&receiver, "sample_ratio = 0").await?;
+    let admin = world.admin_token().await?;
+    let url = format!("sqlite://{}", world.pair.folder().join("data/tessera.db").display());
+    let store = Database::connect(&DatabaseOptions::new(url)).await?;
+    let disable = async |parent: Option<String>| -> Result<()> {
+        let mut message = as_bearer(&admin, DisableClientRequest { client_id: "service".to_owned() })?;
+        if let Some(parent) = parent {
+            message.metadata_mut().insert("traceparent", parent.parse()?);
+        }
+        ClientServiceClient::new(channel(world.pair.ports.issuer_grpc).await?).disable_client(message).await?;
+        Ok(())
+    };
+    // Without the audit's tables a change fails where it is committed, its event written already.
+    let later = store.migration_status().await?.into_iter().filter(|step| &*step.name >= "m20261127_000010").count();
+    store.rollback(u32::try_from(later)?).await?;
+    disable(Some(traceparent('a', "01"))).await.expect_err("its record cannot be written");
+    store.migrate().await?;
+    disable(None).await?;
+    get_marker(&world, &receiver).await?;
+    let applied = receiver.arrived().into_iter().filter(|arrived| arrived.span.name == "apply").count();
+    ensure!(applied == 0, "{:#?}", receiver.arrived());
     Ok(())
 }
 
