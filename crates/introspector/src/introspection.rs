@@ -282,9 +282,9 @@ mod tests {
             size_of::<F>()
         }
         type Asking = (&'static Introspection, &'static mut Caller, &'static Question, &'static mut Waits);
+        type Calling = (&'static Callers, &'static http::HeaderMap, &'static mut Waits);
         let asking =
             size(|(introspection, caller, question, waits): Asking| introspection.introspect(caller, question, waits));
-        type Calling = (&'static Callers, &'static http::HeaderMap, &'static mut Waits);
         let calling = size(|(callers, headers, waits): Calling| callers.from_call(headers, None, waits));
         assert!(asking <= 512 && calling <= 512, "{asking} and {calling} bytes");
     }

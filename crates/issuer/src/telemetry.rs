@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn each_outcome_has_a_series_of_its_own() {
-        let telemetry = Telemetry::new(Metrics::new("test", "0").expect("a registry"));
+        let telemetry = Telemetry::new(Metrics::new("test", "0"));
         let outcomes: Vec<_> = ErrorCode::ALL.iter().copied().map(Some).chain([None]).collect();
         for error in &outcomes {
             for grant in GrantType::ALL {
@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn what_alerts_ask_for_is_there_from_the_start() {
-        let telemetry = Telemetry::new(Metrics::new("test", "0").expect("a registry"));
+        let telemetry = Telemetry::new(Metrics::new("test", "0"));
         let text = telemetry.metrics.render();
         for outcome in ["ok", "server_error", "temporarily_unavailable", "throttled"] {
             for line in [

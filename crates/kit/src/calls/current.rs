@@ -123,13 +123,13 @@ tokio::task_local! {
 
 /// What goes along from here.
 pub(crate) fn thread() -> Option<Thread> {
-    let of = |call: &Box<Call>| Thread {
+    let here = CURRENT.try_with(|call| Thread {
         place: call.place,
         parent: call.parent.get().copied(),
         decides: call.decides,
         id: call.request_id().clone(),
-    };
-    CURRENT.try_with(of).or_else(|_| CARRIED.try_with(Clone::clone)).ok()
+    });
+    here.or_else(|_| CARRIED.try_with(Clone::clone)).ok()
 }
 
 /// Has a future that runs on a task of its own count as part of the call that begins it.

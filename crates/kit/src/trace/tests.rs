@@ -54,7 +54,7 @@ impl Exporter for Refusing {
 
 #[test]
 fn what_is_dropped_is_counted() {
-    let metrics = crate::metrics::Metrics::new("test", "0").expect("a registry");
+    let metrics = crate::metrics::Metrics::new("test", "0");
     let drops = Arc::<Drops>::default();
     // Sent at the stop alone.
     let batches = BatchConfigBuilder::default().with_scheduled_delay(Duration::from_secs(600)).build();
