@@ -1,5 +1,8 @@
 //! The keys that are published.
 
+mod keeping;
+mod lifetimes;
+
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -10,6 +13,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use rstest::rstest;
 use serde_json::Value;
 use tessera_keys::{Kek, KekRing, PublicKey, SigningKey};
+use tessera_store::AuditFilter;
 use tessera_testkit::postgres::Cluster;
 use tessera_types::{Algorithm, Clock as _, ErrorCode, Failure as _, KeyId, KeyState};
 
@@ -50,8 +54,8 @@ async fn a_key_from_before_there_were_certificates_is_published_with_its_own(#[c
 }
 
 /// A pair of the operator's own, in two files.
-fn write_pair(issuer: &TestIssuer, key: &SigningKey) {
-    let Keys { private_key, public_key, .. } = &issuer.config.keys;
+fn write_pair(at: &Keys, key: &SigningKey) {
+    let Keys { private_key, public_key, .. } = at;
     let pem =
         |label: &str, der: &[u8]| format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der));
     let private = pem("PRIVATE KEY", &key.to_pkcs8().expect("a key"));
@@ -96,7 +100,7 @@ async fn an_operators_own_key_signs_once_it_is_there(#[case] backend: Backend) {
     );
     assert!(is_active(&issuer, &before), "what is out stays good");
     let key = SigningKey::generate(Algorithm::EdDsa).expect("a key");
-    write_pair(&issuer, &key);
+    write_pair(&issuer.config.keys, &key);
     let issuer = issuer.restart().await;
     // It signs once everybody knows it.
     while issuer.cx().signer.load_full().is_none_or(|signer| signer.key_id() != key.key_id()) {
@@ -225,7 +229,7 @@ async fn a_pair_that_appears_is_taken_up_without_a_restart() {
     assert!(issuer.cx().signer.load().is_none(), "whatever key signed before");
     assert!(matches!(keys::rotate(issuer.cx(), true).await, Err(KeyChangeError::FromFiles)));
     let own = SigningKey::generate(Algorithm::EdDsa).expect("a key");
-    write_pair(&issuer, &own);
+    write_pair(&issuer.config.keys, &own);
     let mut keeper = Keeper::new(issuer.cx().clone(), None);
     keeper.round(issuer.clock.now()).await.expect("done");
     let mut rounds = tokio::time::interval(Duration::from_millis(10));
@@ -248,6 +252,15 @@ async fn a_retired_pair_does_not_come_back() {
     keys::retire(cx, &id).await.expect("retired");
     let refused = setup.signing_keys(&cx.signing.keks, Wanted::Own(again)).await;
     assert!(matches!(refused, Err(SetupError::Retired { .. })), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rewrap_that_finds_nothing_to_do_is_no_record() {
+    let Some(issuer) = with_schedule(Backend::Sqlite).await else { return };
+    let end = async || issuer.cx().store.audit().after(&AuditFilter::default(), 0, 10_000).await.expect("listed").len();
+    let before = end().await;
+    assert_eq!(keys::rewrap(issuer.cx()).await.expect("all of it opens").rewrapped, 0);
+    assert_eq!(end().await, before);
 }
 
 #[tokio::test(flavor = "multi_thread")]

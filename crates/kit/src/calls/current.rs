@@ -107,8 +107,8 @@ tokio::task_local! {
 
 /// What goes along from here.
 pub(crate) fn thread() -> Option<Thread> {
-    let of = |call: &Box<Call>| Thread { place: call.place, parent: call.parent, id: call.request_id().clone() };
-    CURRENT.try_with(of).or_else(|_| CARRIED.try_with(Clone::clone)).ok()
+    let of = |call: &Call| Thread { place: call.place, parent: call.parent, id: call.request_id().clone() };
+    CURRENT.try_with(|call| of(call)).or_else(|_| CARRIED.try_with(Clone::clone)).ok()
 }
 
 /// Has a future that runs on a task of its own count as part of the call that begins it.
@@ -132,6 +132,16 @@ pub fn is_traced() -> bool {
 #[must_use]
 pub fn request_id() -> Option<String> {
     CURRENT.try_with(|call| call.request_id().as_str().to_owned()).ok()
+}
+
+/// Which RPC is called, by a name of ours: never what the caller sent; `None` outside of one.
+#[must_use]
+pub fn rpc() -> Option<&'static str> {
+    let called = |call: &Call| match &call.called {
+        Called::Rpc(method) => Some(method.name()),
+        Called::Http { .. } => None,
+    };
+    CURRENT.try_with(|call| called(call)).ok().flatten()
 }
 
 /// Where the current call stands in its trace; `None` where it is not traced.
