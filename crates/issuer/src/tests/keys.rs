@@ -13,7 +13,6 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use rstest::rstest;
 use serde_json::Value;
 use tessera_keys::{Kek, KekRing, PublicKey, SigningKey};
-use tessera_store::AuditFilter;
 use tessera_testkit::postgres::Cluster;
 use tessera_types::{Algorithm, Clock as _, ErrorCode, Failure as _, KeyId, KeyState};
 
@@ -252,15 +251,6 @@ async fn a_retired_pair_does_not_come_back() {
     keys::retire(cx, &id).await.expect("retired");
     let refused = setup.signing_keys(&cx.signing.keks, Wanted::Own(again)).await;
     assert!(matches!(refused, Err(SetupError::Retired { .. })), "{refused:?}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_rewrap_that_finds_nothing_to_do_is_no_record() {
-    let Some(issuer) = with_schedule(Backend::Sqlite).await else { return };
-    let end = async || issuer.cx().store.audit().after(&AuditFilter::default(), 0, 10_000).await.expect("listed").len();
-    let before = end().await;
-    assert_eq!(keys::rewrap(issuer.cx()).await.expect("all of it opens").rewrapped, 0);
-    assert_eq!(end().await, before);
 }
 
 #[tokio::test(flavor = "multi_thread")]

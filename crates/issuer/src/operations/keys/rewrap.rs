@@ -27,15 +27,12 @@ pub struct Rewrapped {
 /// `Sealed` where something is sealed under none of those there are.
 pub async fn rewrap(cx: &Context) -> Result<Rewrapped, KeyChangeError> {
     let keks = &cx.signing.keks;
-    let (mut rewrapped, mut total, mut deleted): (i32, i32, i32) = (0, 0, 0);
+    let (mut rewrapped, mut total): (i32, i32) = (0, 0);
     let mut tx = begin(cx).await?;
     for record in tx.keys().list().await? {
         if record.state == KeyState::Retired {
-            if !record.sealed_private.is_empty() {
-                // A version before this one kept them.
-                tx.keys().set_sealed(&record.key, Vec::new()).await?;
-                deleted += 1;
-            }
+            // A version before this one kept them.
+            tx.keys().set_sealed(&record.key, Vec::new()).await?;
             continue;
         }
         total += 1;
@@ -55,9 +52,7 @@ pub async fn rewrap(cx: &Context) -> Result<Rewrapped, KeyChangeError> {
             rewrapped += 1;
         }
     }
-    if rewrapped + deleted > 0 {
-        tx.audit(cx.did_or(Actor::Issuer, Action::KeyRewrap));
-    }
+    tx.audit(cx.did_or(Actor::Issuer, Action::KeyRewrap));
     commit(cx, tx).await?;
     let kek = keks.first().id();
     tracing::info!(%kek, rewrapped, total, "everything is sealed under the first key-encryption key");

@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use tessera_ledger::ReplicaId;
-use tessera_store::{Action, HolderRecord};
+use tessera_store::{Action, AuditFilter, HolderRecord};
 
 use super::*;
 use crate::log::Holder;
