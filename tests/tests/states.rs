@@ -225,7 +225,11 @@ async fn a_rotation_with_an_overlap_leaves_two_secrets_alive_and_never_three(#[c
     for secret in [&first, &second] {
         assert!(may_get_tokens(&world, secret).await?);
     }
-    let third = rotate(&world, &first, &["--overlap", "1h"])?;
+    // One of the two that live would end with it, unasked.
+    let unasked = world.pair.tessera(&["client", "secret", "rotate", &first.id, "--overlap", "1h"])?;
+    assert_eq!(unasked.status.code(), Some(2), "{}", String::from_utf8_lossy(&unasked.stderr));
+    assert!(may_get_tokens(&world, &first).await?);
+    let third = rotate(&world, &first, &["--overlap", "1h", "--yes"])?;
     assert!(!may_get_tokens(&world, &first).await?, "the oldest ends");
     for secret in [&second, &third] {
         assert!(may_get_tokens(&world, secret).await?);
@@ -251,7 +255,7 @@ async fn an_overlap_never_lengthens_the_life_of_a_secret(#[case] backend: Backen
     rotate(&world, &world.service, &["--expires-in", "1h"])?;
     let expiry = |secrets: &Value| secrets[0]["expire_time"].as_str().map(str::to_owned);
     let before = expiry(&tessera(&world, &["client", "secret", "list", "service"])?).context("an end")?;
-    rotate(&world, &world.service, &["--overlap", "24h"])?;
+    rotate(&world, &world.service, &["--overlap", "24h", "--yes"])?;
     let secrets = tessera(&world, &["client", "secret", "list", "service"])?;
     let ends: Vec<_> = secrets.as_array().context("a list")?.iter().map(|s| s["expire_time"].as_str()).collect();
     assert_eq!(ends.len(), 2, "{secrets}");
@@ -345,7 +349,7 @@ async fn a_deleted_secret_ends_at_once_and_the_other_goes_on(#[case] backend: Ba
 async fn a_secret_ends_with_its_own_expiry_also_where_it_was_remembered(#[case] backend: Backend) -> Result<()> {
     let Some(world) = world(backend).await? else { return Ok(()) };
     let token = world.token().await?;
-    let brief = rotate(&world, &world.resource, &["--expires-in", "3s"])?;
+    let brief = rotate(&world, &world.resource, &["--expires-in", "3s", "--yes"])?;
     let introspector = world.pair.ports.introspector_grpc;
     assert!(check(introspector, &brief, &token).await?.active, "remembered from here on");
     let ended = eventually("the secret ends", async || match check(introspector, &brief, &token).await {

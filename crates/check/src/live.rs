@@ -33,8 +33,8 @@ pub(crate) enum Standing {
 
 /// Looks. Makes nothing on the heap.
 ///
-/// `applied` is read first: what is looked up afterwards is at least as new (see [`State`]). What only grows (expiry,
-/// revocations) is asked before whether the replica is behind, since no later event takes it back.
+/// `applied` is read first: what is looked up afterwards is at least as new (see [`State`]). What only grows (expiry, revocations,
+/// retired keys) is asked before whether the replica is behind, since no later event takes it back.
 pub(crate) fn standing(
     state: &State,
     verified: &Verified,
@@ -47,12 +47,16 @@ pub(crate) fn standing(
     if claims.expires <= now {
         return Standing::Expired;
     }
-    if state.is_revoked(&claims.token, claims.grant.as_ref(), claims.expires) {
+    // In any other state it is accepted: one that the issuer has just promoted may still be `next` here.
+    let key = state.key(verified.key());
+    let retired = key.as_ref().is_some_and(|entry| entry.fact.state == KeyState::Retired);
+    if retired || state.is_revoked(&claims.token, claims.grant.as_ref(), claims.expires) {
         return Standing::Inactive;
     }
     // One of a log that is not known here is of one that is yet to be heard of.
     let Some(rev) = state.place_of(claims.rev).filter(|rev| *rev <= applied) else { return Standing::Behind };
-    if claims.not_before > now.plus(not_before_leeway) || !key_accepted(state, verified) {
+    let same = key.is_some_and(|entry| verified.parsed_key().is_of(&entry));
+    if claims.not_before > now.plus(not_before_leeway) || !same {
         return Standing::Inactive;
     }
     let client = state.client(&claims.client).filter(|client| {
@@ -63,13 +67,6 @@ pub(crate) fn standing(
     });
     let revision = Revision { epoch: state.epoch(), number: applied };
     client.map_or(Standing::Inactive, |client| Standing::Active(revision, client.state.owner))
-}
-
-/// A key in any state but retired: one that the issuer has just promoted may still be `next` here.
-fn key_accepted(state: &State, verified: &Verified) -> bool {
-    state
-        .key(verified.key())
-        .is_some_and(|entry| entry.fact.state != KeyState::Retired && verified.parsed_key().is_of(&entry))
 }
 
 /// The highest watermark of everything, the user and its consent.

@@ -278,11 +278,11 @@ mod tests {
     /// The future of every call is copied into its box: what is large there, every call pays for, also for waits it does not have.
     #[test]
     fn futures_of_the_usual_way_are_small() {
+        type Asking = (&'static Introspection, &'static mut Caller, &'static Question, &'static mut Waits);
+        type Calling = (&'static Callers, &'static http::HeaderMap, &'static mut Waits);
         fn size<A, F: Future>(_: fn(A) -> F) -> usize {
             size_of::<F>()
         }
-        type Asking = (&'static Introspection, &'static mut Caller, &'static Question, &'static mut Waits);
-        type Calling = (&'static Callers, &'static http::HeaderMap, &'static mut Waits);
         let asking =
             size(|(introspection, caller, question, waits): Asking| introspection.introspect(caller, question, waits));
         let calling = size(|(callers, headers, waits): Calling| callers.from_call(headers, None, waits));

@@ -92,7 +92,9 @@ pub fn mint(cx: &Context, grant: Grant<'_>) -> Result<Minted, MintError> {
     let signer = cx.signer.load_full().ok_or(MintError::NoKey)?;
     let now = cx.clock.now();
     let profile = grant.profile;
-    let lifetime = grant.client.access_ttl.unwrap_or(cx.policy.access_ttl);
+    // Its key must be accepted until the end that the client is told.
+    let longest = cx.policy.keys.schedule.retire_after;
+    let lifetime = grant.client.access_ttl.unwrap_or(cx.policy.access_ttl).min(longest);
     let backdated = now.minus(BACKDATE);
     let claims = AccessClaims {
         issuer: cx.policy.issuer_url.clone(),

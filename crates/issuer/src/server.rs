@@ -363,9 +363,8 @@ async fn look(cx: &Context, database: &Check, log: &Check, key: &Check) {
     database.set(writable);
     log.set(cx.publication.in_touch(cx.clock.monotonic()));
     key.set(cx.signer.load().is_some());
-    if cx.publication.has_diverged() {
-        cx.telemetry.log_rewritten.set(1.0);
-    }
+    let rewritten = cx.publication.seems_rewritten(cx.clock.monotonic());
+    cx.telemetry.log_rewritten.set(if rewritten { 1.0 } else { 0.0 });
 }
 
 impl Running {

@@ -24,7 +24,7 @@ use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-pub use current::{attribute, came_with, carried, client, is_seen, is_traced, place, remote, request_id};
+pub use current::{attribute, came_with, carried, client, is_seen, is_traced, place, remote, request_id, rpc};
 
 use self::current::{CURRENT, Call, Called};
 use self::measures::Measures;

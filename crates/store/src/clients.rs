@@ -197,6 +197,21 @@ impl<'a> Clients<'a> {
         query.all(&self.source).await?.into_iter().map(Client::try_from).collect()
     }
 
+    /// Clients whose access tokens live longer than this, ordered by id: at most `limit` of them.
+    pub async fn living_longer(&self, than: Duration, limit: u64) -> Result<Vec<ClientId>, StoreError> {
+        let than = i64::try_from(than.as_secs()).unwrap_or(i64::MAX);
+        let ids: Vec<String> = client::Entity::find()
+            .select_only()
+            .column(client::Column::Id)
+            .filter(client::Column::AccessTtl.gt(than))
+            .order_by_asc(client::Column::Id)
+            .limit(limit)
+            .into_tuple()
+            .all(&self.source)
+            .await?;
+        ids.into_iter().map(|id| id.parse().map_err(|source| StoreError::corrupt("clients", source))).collect()
+    }
+
     /// How many clients there are.
     pub async fn count(&self, filter: &ClientFilter) -> Result<u64, StoreError> {
         Ok(client::Entity::find().filter(filter.condition()?).count(&self.source).await?)

@@ -1,7 +1,9 @@
 //! Signing keys and key-encryption keys.
 
 mod crashes;
+mod files;
 mod keks;
+mod lifetimes;
 mod rotation;
 mod states;
 

@@ -1,8 +1,9 @@
 //! What was refused: failed logins, clients that did not authenticate, administrative calls that were turned away.
 //!
 //! Anybody may fail as often as they like, so a failure costs neither a write nor a wait in the request that failed. It is noted in
-//! memory and written within a second. The first of a kind (what, to whom, why, from which network) is a record of its own; what
-//! repeats it within a minute becomes one more record, with how often. So one failure is never lost among many of another kind.
+//! memory and written within a second. The first of a kind (who, what, to whom, why, from which network) is a record of its own; what
+//! repeats it within a minute becomes one more record, with how often, when that minute is over. So one failure is never lost among many
+//! of another kind; an issuer that is killed loses a second of first ones, and a minute of how often they were repeated.
 //!
 //! Threats: a flood of failures that fills the database, or keeps others from writing on SQLite's one writer (at most 1000 kinds a
 //! minute, two records each, a batch in a transaction); one that fills the memory (the same bound); one that hides a failure (what has
@@ -50,6 +51,7 @@ struct State {
 /// What makes failures the same.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Kind {
+    actor: Actor,
     action: Action,
     target: Option<Target>,
     reason: Option<&'static str>,
@@ -161,8 +163,8 @@ impl State {
 
 impl Kind {
     fn of(record: &NewRecord) -> Self {
-        let NewRecord { action, ref target, reason, from, .. } = *record;
-        Self { action, target: target.clone(), reason, network: from.map(network) }
+        let NewRecord { ref actor, action, ref target, reason, from, .. } = *record;
+        Self { actor: actor.clone(), action, target: target.clone(), reason, network: from.map(network) }
     }
 }
 

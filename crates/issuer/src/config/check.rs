@@ -171,12 +171,14 @@ impl Config {
     }
 
     fn key_policy(&self, algorithm: Algorithm) -> KeyPolicy {
+        let files = self.keys.files();
         let schedule = Schedule {
-            rotate_after: Some(self.keys.rotate_after).filter(|span| !span.is_zero()),
+            // Keys from files follow one another when the operator says so.
+            rotate_after: Some(self.keys.rotate_after).filter(|span| !span.is_zero() && files.is_none()),
             publish_for: self.keys.publish_for,
             retire_after: self.keys.retire_after,
         };
-        KeyPolicy { algorithm, files: self.keys.files(), schedule }
+        KeyPolicy { algorithm, files, schedule }
     }
 
     fn kek_file(&self) -> PathBuf {

@@ -32,8 +32,8 @@ pub struct Keys {
     #[serde(with = "tessera_kit::config::duration")]
     #[schemars(with = "Span")]
     pub publish_for: Duration,
-    /// How long the tokens of a key that signs no more are accepted: `tokens.access_ttl` to 400 days. Shorter than the longest lifetime
-    /// of a client's access tokens, it ends tokens before their time.
+    /// How long the tokens of a key that signs no more are accepted: `tokens.access_ttl` to 400 days. No access token lives longer: a
+    /// client cannot be given a longer lifetime, and one that has it gets tokens as short as this.
     #[serde(with = "tessera_kit::config::duration")]
     #[schemars(with = "Span")]
     pub retire_after: Duration,
@@ -79,7 +79,7 @@ impl Keys {
         wrong.unless(
             (access_ttl..=400 * DAY).contains(&self.retire_after),
             "keys.retire_after",
-            "tokens.access_ttl to 400d",
+            "tokens.access_ttl to 400d: no token lives longer than its key is accepted",
         );
     }
 

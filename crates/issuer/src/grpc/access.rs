@@ -1,12 +1,14 @@
 //! Who calls: from metadata to what operations ask for.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use tessera_api::status::status;
+use tessera_kit::calls;
 use tessera_kit::http::{Authorization, AuthorizationError};
 use tessera_kit::serve::Peer;
 use tessera_kit::tls::Secured;
-use tessera_store::Action;
+use tessera_store::{Action, Target};
 use tessera_types::{ErrorCode, Failure, PresentedSecret};
 use tonic::{Request, Status};
 
@@ -97,16 +99,21 @@ pub(super) async fn verified<T>(
         Some(Authorization::Basic(_)) => (None, None),
         None => (None, Secured::certificate(request.extensions())),
     };
+    let token = token.as_ref().map(tessera_kit::http::BearerToken::expose);
     let caller = if let Some(certificate) = certificate {
         access::certified(cx, certificate, any_of)
     } else {
-        let token = token.as_ref().map(tessera_kit::http::BearerToken::expose);
         access::authorize(cx, token, any_of).await.map(Caller::Token)
     };
     caller.map_err(|error| {
         if !matches!(error, AccessError::CannotTell(_)) {
-            let cx = cx.reached_from(peer(request));
-            cx.refused(cx.did(Action::AdministrationRefused).because(error.reason()));
+            let who = access::turned_away(cx, token, certificate.map(Arc::as_ref)).unwrap_or_default();
+            let cx = cx.acting(By { actor: who, from: peer(request), request_id: None });
+            let record = cx.did(Action::AdministrationRefused).because(error.reason());
+            cx.refused(match calls::rpc() {
+                Some(rpc) => record.to(Target::Rpc(rpc.to_owned())),
+                None => record,
+            });
         }
         refused(&error)
     })

@@ -34,6 +34,9 @@ const RECENT: usize = 16_384;
 /// How long one snapshot serves those who ask for one.
 const SHARE_SNAPSHOT: Duration = Duration::from_secs(2);
 
+/// How long an introspector's word counts that the database lacks what it has applied: it comes back with it every few seconds.
+const CONTRADICTED: Duration = Duration::from_mins(1);
+
 /// How long the issuer answers checks from memory when the database does not answer.
 const MAX_STALENESS: Duration = Duration::from_secs(5);
 
@@ -57,6 +60,8 @@ struct Shared {
     snapshot: tokio::sync::Mutex<Option<(Duration, Arc<Snapshot>)>>,
     /// Whether the database was seen to hold another log than the one applied here. Only a restart mends that.
     diverged: AtomicBool,
+    /// When an introspector last said that the database lacks what it has applied, as below.
+    contradicted_at: AtomicU64,
     /// When the log was last read, in milliseconds of the monotonic clock, plus one; 0 is never.
     read_at: AtomicU64,
 }
@@ -109,6 +114,7 @@ impl Publication {
             members: tokio::sync::Mutex::default(),
             snapshot: tokio::sync::Mutex::default(),
             diverged: AtomicBool::new(false),
+            contradicted_at: AtomicU64::new(0),
             read_at: AtomicU64::new(0),
         });
         shared.load().await?;
@@ -226,6 +232,20 @@ impl Publication {
     #[must_use]
     pub fn has_diverged(&self) -> bool {
         self.shared.diverged.load(Ordering::Acquire)
+    }
+
+    /// An introspector says that the database lacks what it has applied.
+    pub fn contradicted(&self, now: Duration) {
+        self.shared.contradicted_at.store(stamp(now), Ordering::Release);
+    }
+
+    /// Whether the database seems to lack what was in its log before: this process has seen so, or an introspector has said so within the
+    /// last minute.
+    #[must_use]
+    pub fn seems_rewritten(&self, now: Duration) -> bool {
+        let at = self.shared.contradicted_at.load(Ordering::Acquire);
+        self.has_diverged()
+            || at.checked_sub(1).is_some_and(|ms| now.saturating_sub(Duration::from_millis(ms)) <= CONTRADICTED)
     }
 
     /// At most `limit` entries after a revision that the replica has applied.
@@ -421,11 +441,15 @@ impl Shared {
 
     /// The log was as of this moment or later.
     fn read(&self, begun: Duration) {
-        let ms = u64::try_from(begun.as_millis()).unwrap_or(u64::MAX - 1);
-        self.read_at.store(ms + 1, Ordering::Release);
+        self.read_at.store(stamp(begun), Ordering::Release);
     }
 
     fn recent(&self) -> MutexGuard<'_, VecDeque<Entry>> {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A moment of the monotonic clock, in milliseconds and one more: 0 is never.
+fn stamp(at: Duration) -> u64 {
+    u64::try_from(at.as_millis()).unwrap_or(u64::MAX - 1) + 1
 }

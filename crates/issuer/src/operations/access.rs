@@ -127,6 +127,20 @@ impl Caller {
     }
 }
 
+/// Who it is that is turned away, where that is beyond doubt: the client of a token that is active, the owner of a certificate.
+#[must_use]
+pub fn turned_away(cx: &Context, bearer: Option<&str>, certificate: Option<&PeerCertificate>) -> Option<Actor> {
+    if let Some(certificate) = certificate {
+        let (name, _) = cx.policy.identities.find(certificate, cx.clock.now())?;
+        return Some(Actor::Identity(name.as_str().to_owned()));
+    }
+    let rule = AudienceRule { resources: std::slice::from_ref(&cx.policy.issuer_audience), only: None };
+    match cx.checker.check(bearer?, rule) {
+        Ok(Verdict::Active(token)) => Some(Actor::Client(token.claims().client.clone())),
+        _ => None,
+    }
+}
+
 /// Whether a certificate is anybody's here.
 #[must_use]
 pub fn knows(cx: &Context, certificate: &PeerCertificate) -> bool {

@@ -11,7 +11,6 @@ mod keeper;
 mod rewrap;
 mod schedule;
 
-pub(super) use change::shift;
 pub use change::{Changed, promote, retire, rotate};
 pub use error::KeyChangeError;
 pub use keeper::{Keeper, follow};

@@ -70,7 +70,7 @@ impl Restored<'_> {
             joined: self.clock.now(),
         };
         tx.replace_holders(&anybody).await?;
-        tx.audit(NewRecord::done(self.clock.now(), Actor::Host("db restored"), Action::DatabaseRestored));
+        tx.audit(NewRecord::done(self.clock.now(), Actor::Host("tessera db restored"), Action::DatabaseRestored));
         let committed = tx.commit().await?;
         Ok(NewEpoch { former, position: committed.position })
     }

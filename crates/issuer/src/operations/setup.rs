@@ -18,8 +18,6 @@ use tessera_types::random;
 use tessera_types::scope::reserved;
 use tessera_types::{Algorithm, Clock, Epoch, KeyId, KeyState, Randomness, Scope};
 
-use super::keys::shift;
-
 /// What the set-up works with.
 pub struct Setup<'a> {
     /// The database, migrated.
@@ -108,7 +106,8 @@ impl Setup<'_> {
     }
 
     /// The key that signs. Where another one is wanted, that is published, and signs when everybody knows it; where there is none yet,
-    /// the one that is wanted signs at once: nobody has fetched keys before it.
+    /// the one that is wanted signs at once: nobody has fetched keys before it. One that has signed before and is put back is opened
+    /// here, and takes its place by the keeper's promotion: here nobody can be waited for.
     ///
     /// # Errors
     /// `Unseal` where the key-encryption key is not the one a key was sealed with; `Retired` where the operator's own key is.
@@ -122,36 +121,60 @@ impl Setup<'_> {
             tx.commit().await?;
             return Ok(signer);
         };
-        let waiting = records.iter().find(|record| record.state == KeyState::Next && wanted.is(record));
-        if wanted.is(active) || waiting.is_some() {
-            let signer = reopened(&mut tx, keks, active).await?;
-            if let Some(waiting) = waiting {
-                reopened(&mut tx, keks, waiting).await?;
-            }
-            tx.commit().await?;
-            return Ok(signer);
+        let signer = self.reopened(&mut tx, keks, active).await?;
+        if !wanted.is(active) {
+            self.prepare(&mut tx, keks, wanted, &records).await?;
         }
-        let known = records.iter().find(|record| matches!(&wanted, Wanted::Own(key) if *key.key_id() == record.key));
-        let signer = match known {
-            Some(retired) if retired.state == KeyState::Retired => {
-                return Err(SetupError::Retired { key: retired.key.to_string() });
-            }
-            // It signed before, and everybody knows it still.
-            Some(known) => {
-                let signer = reopened(&mut tx, keks, known).await?;
-                let at = self.clock.now();
-                shift(&mut tx, active, KeyState::Retiring, at).await?;
-                shift(&mut tx, known, KeyState::Active, at).await?;
-                signer
-            }
-            None => {
-                let signer = reopened(&mut tx, keks, active).await?;
-                self.publish(&mut tx, keks, wanted, KeyState::Next).await?;
-                signer
-            }
-        };
         tx.commit().await?;
         Ok(signer)
+    }
+
+    /// Publishes the operator's own key, or opens it where it is known, while an issuer is at work. Whether it signs is the keeper's to
+    /// decide, also where no other does: introspectors are there, and must know it first.
+    ///
+    /// # Errors
+    /// As [`signing_keys`](Self::signing_keys).
+    pub async fn own_key(&self, keks: &KekRing, own: SigningKey) -> Result<(), SetupError> {
+        let mut tx = self.store.begin().await?;
+        tx.exclusive().await?;
+        let records = tx.keys().list().await?;
+        self.prepare(&mut tx, keks, Wanted::Own(own), &records).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Sees to it that everybody knows the key that is to sign.
+    async fn prepare(
+        &self,
+        tx: &mut Transaction,
+        keks: &KekRing,
+        wanted: Wanted,
+        records: &[SigningKeyRecord],
+    ) -> Result<SigningKey, SetupError> {
+        match records.iter().find(|record| wanted.is_to_come(record)) {
+            Some(retired) if retired.state == KeyState::Retired => {
+                Err(SetupError::Retired { key: retired.key.to_string() })
+            }
+            Some(known) => self.reopened(tx, keks, known).await,
+            None => self.publish(tx, keks, wanted, KeyState::Next).await,
+        }
+    }
+
+    /// Opens a key. One that was published before it had a certificate is published with it.
+    async fn reopened(
+        &self,
+        tx: &mut Transaction,
+        keks: &KekRing,
+        record: &SigningKeyRecord,
+    ) -> Result<SigningKey, SetupError> {
+        let key = open(keks, record)?;
+        let public_jwk = key.public_jwk();
+        if public_jwk != record.public_jwk {
+            tx.keys().set_public_jwk(&record.key, &public_jwk).await?;
+            tx.record(fact(&SigningKeyRecord { public_jwk, ..record.clone() }, record.state));
+            tx.audit(self.published(record.key.clone()));
+        }
+        Ok(key)
     }
 
     /// Keeps a key and tells everybody of it.
@@ -216,17 +239,11 @@ impl Wanted {
             Self::Own(key) => record.key == *key.key_id(),
         }
     }
-}
 
-/// Opens a key. One that was published before it had a certificate is published with it.
-async fn reopened(tx: &mut Transaction, keks: &KekRing, record: &SigningKeyRecord) -> Result<SigningKey, SetupError> {
-    let key = open(keks, record)?;
-    let public_jwk = key.public_jwk();
-    if public_jwk != record.public_jwk {
-        tx.keys().set_public_jwk(&record.key, &public_jwk).await?;
-        tx.record(fact(&SigningKeyRecord { public_jwk, ..record.clone() }, record.state));
+    /// Whether the key is the one to come: one that waits and is as wanted, or the operator's own, whatever has become of it.
+    fn is_to_come(&self, record: &SigningKeyRecord) -> bool {
+        self.is(record) && (record.state == KeyState::Next || matches!(self, Self::Own(_)))
     }
-    Ok(key)
 }
 
 fn open(keks: &KekRing, record: &SigningKeyRecord) -> Result<SigningKey, SetupError> {

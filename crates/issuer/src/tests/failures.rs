@@ -103,6 +103,7 @@ fn all() -> Vec<Box<dyn Failure>> {
         Box::new(DraftError::DefaultScope),
         Box::new(DraftError::ReservedScope),
         Box::new(DraftError::Lifetime),
+        Box::new(DraftError::OutlivesKeys),
         Box::new(DraftError::TooMany),
         Box::new(DraftError::SecretOfPublicClient),
         Box::new(DraftError::Secret),

@@ -1,5 +1,8 @@
 //! The keys that are published.
 
+mod keeping;
+mod lifetimes;
+
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -50,8 +53,8 @@ async fn a_key_from_before_there_were_certificates_is_published_with_its_own(#[c
 }
 
 /// A pair of the operator's own, in two files.
-fn write_pair(issuer: &TestIssuer, key: &SigningKey) {
-    let Keys { private_key, public_key, .. } = &issuer.config.keys;
+fn write_pair(at: &Keys, key: &SigningKey) {
+    let Keys { private_key, public_key, .. } = at;
     let pem =
         |label: &str, der: &[u8]| format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der));
     let private = pem("PRIVATE KEY", &key.to_pkcs8().expect("a key"));
@@ -96,7 +99,7 @@ async fn an_operators_own_key_signs_once_it_is_there(#[case] backend: Backend) {
     );
     assert!(is_active(&issuer, &before), "what is out stays good");
     let key = SigningKey::generate(Algorithm::EdDsa).expect("a key");
-    write_pair(&issuer, &key);
+    write_pair(&issuer.config.keys, &key);
     let issuer = issuer.restart().await;
     // It signs once everybody knows it.
     while issuer.cx().signer.load_full().is_none_or(|signer| signer.key_id() != key.key_id()) {
@@ -225,7 +228,7 @@ async fn a_pair_that_appears_is_taken_up_without_a_restart() {
     assert!(issuer.cx().signer.load().is_none(), "whatever key signed before");
     assert!(matches!(keys::rotate(issuer.cx(), true).await, Err(KeyChangeError::FromFiles)));
     let own = SigningKey::generate(Algorithm::EdDsa).expect("a key");
-    write_pair(&issuer, &own);
+    write_pair(&issuer.config.keys, &own);
     let mut keeper = Keeper::new(issuer.cx().clone(), None);
     keeper.round(issuer.clock.now()).await.expect("done");
     let mut rounds = tokio::time::interval(Duration::from_millis(10));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rstest::rstest;
 use tessera_ledger::event::{Event, Subject};
-use tessera_store::{Database, DatabaseOptions};
+use tessera_store::{AuditFilter, Database, DatabaseOptions};
 use tessera_testkit::SeededRandom;
 
 use super::people::{People, refresh_of};
@@ -25,6 +25,9 @@ async fn restored(people: People, keep_tokens: bool) -> People {
     assert_eq!(done.former, former);
     assert_ne!(done.position.epoch, former.epoch);
     assert_eq!(done.position.revision, former.revision + if keep_tokens { 1 } else { 2 });
+    let newest =
+        store.audit().after(&AuditFilter::default(), 0, 10_000).await.expect("listed").pop().expect("a record");
+    assert_eq!((newest.action.as_str(), newest.actor.id.as_str()), ("database.restored", "tessera db restored"));
     let holders = store.holders().list().await.expect("listed");
     assert_eq!(holders.iter().map(|holder| holder.max_staleness).collect::<Vec<_>>(), [terms.max_staleness]);
     store.close().await;

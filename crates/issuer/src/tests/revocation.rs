@@ -163,6 +163,28 @@ async fn a_key_of_another_algorithm_signs_once_it_is_known_and_the_old_ones_toke
     assert!(crate::operations::keys::jwks(cx).expect("loaded").matches("kid").count() == 2);
 }
 
+/// The one introspector that was wrong is restarted, and does not come back with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_introspectors_word_that_the_log_is_another_counts_for_a_minute() {
+    let Some(issuer) = TestIssuer::start(Backend::Sqlite).await else { return };
+    let cx = issuer.cx();
+    let shown = async |value: u8| {
+        let line = format!("tessera_log_rewritten {value}");
+        let mut looks = tokio::time::interval(Duration::from_millis(10));
+        let seen = async {
+            while !cx.telemetry.metrics.render().lines().any(|shown| shown == line) {
+                looks.tick().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), seen).await.expect("it is looked at every second");
+    };
+    shown(0).await;
+    cx.publication.contradicted(cx.clock.monotonic());
+    shown(1).await;
+    issuer.clock.advance(Duration::from_secs(61));
+    shown(0).await;
+}
+
 /// An asynchronous standby that is promoted under a running issuer lacks its last commits; so does a backup. A revocation written
 /// there gets a revision that everybody seems to have confirmed already.
 #[tokio::test(flavor = "multi_thread")]

@@ -174,6 +174,16 @@ pub fn request_id() -> Option<String> {
     CURRENT.try_with(|call| call.request_id().as_str().to_owned()).ok()
 }
 
+/// Which RPC is called, by a name of ours: never what the caller sent; `None` outside of one.
+#[must_use]
+pub fn rpc() -> Option<&'static str> {
+    let called = |call: &Call| match &call.called {
+        Called::Rpc(method) => Some(method.name()),
+        Called::Http { .. } => None,
+    };
+    CURRENT.try_with(|call| called(call)).ok().flatten()
+}
+
 /// Where the current call stands in its trace; `None` where it is not traced.
 #[must_use]
 pub fn place() -> Option<TraceParent> {

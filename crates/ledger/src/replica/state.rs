@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering, fence};
 
 use foldhash::fast::RandomState;
 use papaya::HashMap;
-use tessera_types::{ClientId, Epoch, GrantId, KeyId, Revision, Timestamp, TokenId};
+use tessera_types::{ClientId, Epoch, GrantId, KeyId, KeyState, Revision, Timestamp, TokenId};
 
 use super::expiries::{Expiries, is_forgotten};
 use crate::event::{ClientState, Event, KeyFact, Subject};
@@ -237,7 +237,7 @@ impl State {
     }
 
     /// Whether this may be a later state of the log that `earlier` is a state of: it holds every revocation that its floor does not
-    /// answer for, no watermark is lower, and no client or key is older. Where it does not, history was rewritten in between.
+    /// answer for, no watermark is lower, no client or key is older, and no retired key is anything else. Where it does not, history was rewritten in between.
     pub(super) fn continues(&self, earlier: &Self) -> bool {
         let floor = self.floor().unwrap_or(Timestamp(NO_FLOOR));
         let kept = |expires: &Timestamp| !is_forgotten(*expires, floor);
@@ -251,7 +251,7 @@ impl State {
             && not_lower(&earlier.consent_watermarks, &self.consent_watermarks)
             // One that is gone was deleted, with its watermark raised.
             && earlier.clients.pin().iter().all(|(id, old)| self.client(id).is_none_or(|new| old.revision <= new.revision))
-            && earlier.keys.pin().iter().all(|(id, old)| self.key(id).is_none_or(|new| old.revision <= new.revision))
+            && earlier.keys.pin().iter().all(|(id, old)| self.key(id).is_none_or(|new| follows(old, &new)))
     }
 
     /// The last step of applying: release, so that whoever sees it sees what was recorded before.
@@ -335,6 +335,11 @@ impl State {
             }
         }
     }
+}
+
+/// Whether a key's state may be a later one of the same log: a retired key stays so, or its tokens would live again.
+fn follows(old: &KeyEntry, new: &KeyEntry) -> bool {
+    old.revision <= new.revision && (old.fact.state != KeyState::Retired || new.fact.state == KeyState::Retired)
 }
 
 /// Whether every watermark of the first is in the second, as high or higher.

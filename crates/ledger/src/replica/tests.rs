@@ -1,14 +1,14 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use tessera_types::{ClientId, Epoch, GrantId, Timestamp, TokenId};
+use tessera_types::{Algorithm, ClientId, Epoch, GrantId, KeyState, Timestamp, TokenId};
 
 use super::*;
-use crate::event::{ClientState, Event, Fact, Subject};
+use crate::event::{ClientState, Event, Fact, KeyFact, Subject};
 use crate::wire::samples;
 
 /// Everything a reader can ask about what [`samples`] makes.
@@ -60,11 +60,14 @@ fn snapshot(entries: &[Entry]) -> Snapshot {
     Snapshot { position: samples::head(1, entries), facts: facts.into_values().collect() }
 }
 
-/// Real logs: a token expires when it expires, and a floor never falls.
+/// Real logs: a token expires when it expires, a floor never falls, and a retired key stays so.
 fn realistic(mut events: Vec<Event>) -> Vec<Event> {
     let mut highest = Timestamp(0);
+    let mut retired = BTreeSet::new();
     for event in &mut events {
         match event {
+            Event::KeyChanged(fact) if retired.contains(&fact.key) => fact.state = KeyState::Retired,
+            Event::KeyChanged(fact) if fact.state == KeyState::Retired => drop(retired.insert(fact.key.clone())),
             Event::TokenRevoked { token, expires } => *expires = Timestamp(i64::from(token.0[0]) * 2000),
             Event::GrantRevoked { grant, expires } => *expires = Timestamp(i64::from(grant.0[0]) * 2000),
             Event::ExpiredBefore(floor) => {
@@ -348,6 +351,18 @@ fn a_wait_ends_when_the_revision_is_applied_and_not_before() {
     assert!(poll_once(wait.as_mut()).is_pending());
     replica.apply(&log[1..]).expect("the entry is next");
     assert!(poll_once(wait.as_mut()).is_ready());
+}
+
+/// After a restore that nobody spoke of the other log may be the one that changed the key last.
+#[test]
+fn a_snapshot_in_which_a_retired_key_is_accepted_again_is_never_installed() {
+    let key = |state| {
+        let (key, public_jwk) = ("k".parse().expect("an id"), "{}".into());
+        Event::KeyChanged(KeyFact { key, algorithm: Algorithm::EdDsa, public_jwk, state })
+    };
+    let replica = follow(snapshot(&[]), &samples::log(&[key(KeyState::Retiring), key(KeyState::Retired)]));
+    let other = samples::log(&[key(KeyState::Retiring), made("a"), key(KeyState::Active)]);
+    assert_eq!(replica.install(snapshot(&other)), Err(InstallError::Rewritten { own: 2, offered: 3 }));
 }
 
 #[test]

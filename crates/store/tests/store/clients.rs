@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use tessera_store::{Client, ClientFilter, StoreError, Unique};
 use tessera_types::{ClaimsProfile, OrganizationId, ScopeSet, SecretHash, Timestamp, UserId};
 
@@ -17,6 +19,7 @@ on_both!(ready:
     a_secret_needs_its_client,
     expiring_secrets_shortens_lives_and_lengthens_none,
     pages_hold_every_client_once_in_bytewise_order,
+    clients_are_found_by_how_long_their_tokens_live,
     a_filter_takes_its_text_literally,
     a_scope_in_use_is_found_by_its_whole_name,
     a_nul_is_refused,
@@ -70,6 +73,22 @@ async fn a_client_of_the_version_before_reads_as_one_without_what_is_new(f: Fixt
     assert_eq!(old.claims_profile, Some(ClaimsProfile::Rfc9068));
     assert_eq!((old.organization, old.owner, old.last_used), (None, None, None));
     assert!(old.implicit_scopes.is_empty() && old.failure_uri.is_none());
+}
+
+async fn clients_are_found_by_how_long_their_tokens_live(f: Fixture) {
+    let tx = f.db.begin().await.expect("begins");
+    for (id, ttl) in [("d", Some(301)), ("b", Some(3000)), ("c", Some(300)), ("a", None)] {
+        let access_ttl = ttl.map(Duration::from_secs);
+        tx.clients().insert(&Client { access_ttl, ..client(id) }).await.expect("inserts");
+    }
+    tx.commit().await.expect("commits");
+    let longer = async |than: Duration, limit| {
+        let ids = f.db.clients().living_longer(than, limit).await.expect("read");
+        ids.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(longer(Duration::from_secs(300), 9).await, ["b", "d"]);
+    assert_eq!(longer(Duration::from_secs(300), 1).await, ["b"]);
+    assert!(longer(Duration::from_secs(3000), 9).await.is_empty());
 }
 
 async fn a_name_is_unique_within_an_organization_and_owner(f: Fixture) {

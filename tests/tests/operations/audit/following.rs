@@ -73,6 +73,44 @@ async fn what_comes_is_shown_as_it_comes_until_ctrl_c() -> Result<()> {
     Ok(())
 }
 
+/// The numbers after the backup's last are given again, and what they stand for now is shown.
+#[tokio::test(flavor = "multi_thread")]
+async fn over_a_restore_it_goes_on_from_where_the_backup_ended() -> Result<()> {
+    let mut world = world(Backend::Sqlite).await?.context("SQLite is always there")?;
+    let folder = world.pair.folder().to_owned();
+    let configuration = folder.join("tessera-issuer.toml").display().to_string();
+    let backup = folder.join("yesterday.backup").display().to_string();
+    let db = |world: &World, arguments: &[&str]| {
+        world.pair.tessera_json(&[&["db"], arguments, &["--config", &configuration]].concat())
+    };
+    db(&world, &["backup", "--out", &backup])?;
+    let mut following = Following::start(&world, &["-n", "1"])?;
+    // From here on it follows.
+    let mut last = following.next().await?;
+    for number in 0..5 {
+        world.pair.tessera_json(&["scope", "create", &format!("lost:{number}")])?;
+        last = following.next().await?;
+        assert_eq!(word(&last), format!("scope.create lost:{number}"));
+    }
+    world.pair.issuer.terminate().await?;
+    for file in ["", "-wal", "-shm"] {
+        let file = folder.join(format!("data/tessera.db{file}"));
+        if file.exists() {
+            std::fs::remove_file(file)?;
+        }
+    }
+    let restored = db(&world, &["restore", "--from", &backup, "--yes", "--max-staleness", "1s"])?;
+    ensure!(restored["signing_keys"][0]["state"] == "active", "{restored}");
+    world.pair.issuer.restart().await?;
+    let restored = following.next().await?;
+    assert_eq!(restored["action"], "database.restored");
+    ensure!(restored["record_id"].as_u64() < last["record_id"].as_u64(), "{restored} {last}");
+    world.pair.tessera_json(&["scope", "create", "new"])?;
+    // The introspector's credential from before was refused meanwhile, which is recorded too.
+    while word(&following.next().await?) != "scope.create new" {}
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_following_it_ends_and_shows_a_line_for_each_the_newest_last() -> Result<()> {
     let world = world(Backend::Sqlite).await?.context("SQLite is always there")?;

@@ -169,6 +169,11 @@ async fn reading_takes_an_administrators_scope_and_being_turned_away_is_recorded
     let told = auditor.told(end, "administration.refuse", 1).await?;
     let record = &told[0];
     assert_eq!((record.reason.as_str(), record.address.as_str()), ("SCOPE_MISSING", "127.0.0.1"));
-    assert_eq!((record.outcome(), id(record.actor.as_ref())), (AuditOutcome::Refused, ""));
+    assert_eq!((record.outcome(), id(record.actor.as_ref())), (AuditOutcome::Refused, "other"));
+    assert_eq!(id(record.target.as_ref()), "tessera.admin.v1.AuditService/ListAuditRecords");
+    let asked = ListAuditRecordsRequest::default();
+    auditor.service.list_audit_records(as_bearer("nonsense", asked)?).await.expect_err("refused");
+    let told = auditor.told(end, "administration.refuse", 2).await?;
+    assert_eq!((told[1].reason.as_str(), id(told[1].actor.as_ref())), ("BEARER_TOKEN_INVALID", ""), "nobody knows who");
     Ok(())
 }

@@ -227,6 +227,22 @@ fn a_token_of_another_log_cannot_be_told() {
     assert!(world.is_active(&fresh));
 }
 
+/// A backup that was restored twice does not know the epoch in between; to retire its key is the way to be rid of its tokens.
+#[test]
+fn a_token_of_another_log_is_inactive_once_its_key_is_retired() {
+    let world = World::new();
+    let (remembered, unknown) = (world.token(&world.claims()), world.token(&world.claims()));
+    assert!(world.is_active(&remembered));
+    world.install(Epoch(8));
+    world.client_is(Some(client_state(true)));
+    world.key_is(KeyState::Retiring);
+    assert!(matches!(world.answer(&remembered), Err(CannotTell::Behind { .. })), "it may be yet to be heard of");
+    world.key_is(KeyState::Retired);
+    for token in [&remembered, &unknown] {
+        assert!(!world.is_active(token), "no later event takes that back");
+    }
+}
+
 #[test]
 fn a_remembered_signature_does_not_outlive_its_keys_material() {
     let world = World::new();

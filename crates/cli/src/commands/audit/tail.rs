@@ -18,6 +18,9 @@ use crate::problem::{Exit, Problem};
 /// How often is asked for what came.
 const EVERY: Duration = Duration::from_secs(1);
 
+/// What is recorded of a restore.
+const RESTORED: &str = "database.restored";
+
 /// How many are asked for at once.
 const PAGE: i32 = 500;
 
@@ -76,7 +79,15 @@ async fn newest(
     Ok(service(admin).list_audit_records(admin.request(message)).await?.into_inner().records)
 }
 
-/// Shows what comes. An issuer that is away is waited for: what it records is shown when it is back.
+/// The newest record of a restore, with its time: what tells one restore from another.
+async fn last_restore(admin: &Administrator) -> Result<Option<(u64, Option<prost_types::Timestamp>)>, Problem> {
+    let wanted = wire::ListAuditRecordsRequest { action: RESTORED.to_owned(), ..Default::default() };
+    let found = newest(admin, wanted, 1).await?.pop();
+    Ok(found.map(|record| (record.record_id, record.time)))
+}
+
+/// Shows what comes. An issuer that is away is waited for: what it records is shown when it is back. A database that was restored counts
+/// on from where its backup ended: what comes from there on has numbers that were seen before, and is shown.
 async fn follow(
     app: &mut App<'_>,
     mut admin: Administrator,
@@ -86,11 +97,24 @@ async fn follow(
     wanted.page_size = PAGE;
     let mut ticks = tokio::time::interval(EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut away = false;
+    let mut restored = last_restore(&admin).await?;
+    // The issuer was out of sight for a while.
+    let (mut away, mut lost_sight) = (false, false);
     loop {
         ticks.tick().await;
+        if lost_sight && let Ok(last) = last_restore(&admin).await {
+            if let Some((id, _)) = last.filter(|_| last != restored)
+                && id <= wanted.after_id
+            {
+                app.say("The database was restored: what came after the backup is gone from it, and its numbers are given again.");
+                wanted.after_id = id.saturating_sub(1);
+            }
+            (restored, lost_sight) = (last, false);
+        }
         let answer = service(&admin).list_audit_records(admin.request(wanted.clone())).await;
         match answer {
+            // Not before it is known where its numbers begin.
+            Ok(_) if lost_sight => away = false,
             Ok(page) => {
                 away = false;
                 let page = page.into_inner();
@@ -104,17 +128,27 @@ async fn follow(
             }
             // The token lives for minutes, and whoever follows for days.
             Err(status) if status.code() == Code::Unauthenticated => {
-                admin = app.administrator(Access::Read).await?;
+                lost_sight = true;
+                match app.administrator(Access::Read).await {
+                    Ok(again) => admin = again,
+                    Err(problem) if problem.exit == Exit::Unavailable => {}
+                    Err(problem) => return Err(problem),
+                }
             }
-            Err(status) if matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled) => {
+            Err(status) if is_away(status.code()) => {
                 if !away {
                     app.say("The issuer is away; waiting for it.");
                 }
-                away = true;
+                (away, lost_sight) = (true, true);
             }
             Err(status) => return Err(status.into()),
         }
     }
+}
+
+/// Whether the issuer is gone for now. One that is killed in the midst of a call leaves an error that has no code of its own.
+const fn is_away(code: Code) -> bool {
+    matches!(code, Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown)
 }
 
 /// One record, one line, or one document.

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use tessera_api::admin::v1 as wire;
-use tessera_types::{ClientId, PresentedSecret};
+use tessera_types::{ClientId, PresentedSecret, Timestamp};
 
 use super::service;
 use super::view::{NewSecret, SecretView};
 use crate::app::App;
 use crate::commands::Done;
 use crate::confirm::Consent;
-use crate::connect::Access;
+use crate::connect::{Access, Administrator};
 use crate::output::Format;
 use crate::problem::{Exit, Problem};
 use crate::seconds;
@@ -115,6 +115,12 @@ impl Rotate {
         if self.overlap == Some(Duration::ZERO) {
             let question = format!("The secrets that `{}` uses now stop working at once. Go on?", self.client_id);
             self.consent.ask(&question, app.console)?;
+        } else if let Some(older) = second_live(&admin, &self.client_id, app.clock.now()).await? {
+            let question = format!(
+                "`{}` has two live secrets, and no more than two may live: the older one, {older}, stops working at once. It may be the one in use. Go on?",
+                self.client_id
+            );
+            self.consent.ask(&question, app.console)?;
         }
         let expire_time =
             self.expires_in.map(|span| prost_types::Timestamp { seconds: app.clock.now().plus(span).0, nanos: 0 });
@@ -139,12 +145,23 @@ impl Rotate {
     }
 }
 
+/// The older one of a client's live secrets, where there are two: what another one would end.
+async fn second_live(admin: &Administrator, client: &ClientId, now: Timestamp) -> Result<Option<String>, Problem> {
+    let lives = |secret: &wire::ClientSecret| secret.expire_time.as_ref().is_none_or(|at| now.0 < at.seconds);
+    Ok(secrets(admin, client).await?.into_iter().filter(lives).nth(1).map(|secret| secret.secret_id))
+}
+
+/// What is known of a client's secrets, the newest first.
+async fn secrets(admin: &Administrator, client: &ClientId) -> Result<Vec<wire::ClientSecret>, Problem> {
+    let message = wire::ListClientSecretsRequest { client_id: client.to_string() };
+    Ok(service(admin).list_client_secrets(admin.request(message)).await?.into_inner().secrets)
+}
+
 impl List {
     async fn run(self, app: &mut App<'_>) -> Result<Exit, Problem> {
         let admin = app.administrator(Access::Read).await?;
-        let message = wire::ListClientSecretsRequest { client_id: self.client_id.to_string() };
-        let answer = service(&admin).list_client_secrets(admin.request(message)).await?.into_inner();
-        let views: Vec<SecretView> = answer.secrets.into_iter().map(SecretView::from).collect();
+        let views: Vec<SecretView> =
+            secrets(&admin, &self.client_id).await?.into_iter().map(SecretView::from).collect();
         if views.is_empty() {
             app.say("No secrets.");
         }

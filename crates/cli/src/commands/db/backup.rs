@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use serde::Serialize;
 use tempfile::NamedTempFile;
+use tessera_kit::serve;
 use tessera_store::{Database, DatabaseOptions, StoreError, backup};
 
 use super::IssuerArgs;
@@ -78,35 +79,52 @@ impl Backup {
         }
         let options = self.issuer.options()?;
         let folder = self.out.parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        // The crate makes it with mode 0600, and a failure leaves nothing behind.
-        let staged = NamedTempFile::new_in(folder).map_err(|error| unwritable(&self.out, &error))?;
-        let mut manifest = begin(app, &options);
-        if manifest.database == Kind::Sqlite {
-            let copying = async { backup::copy_sqlite(&options, staged.path()).await.map_err(|e| failed(&e)) };
-            with_progress(app, staged.path(), copying).await?;
-            check_sqlite(staged.path(), &mut manifest).await?;
-        } else {
-            let dumping = dump(&options, staged.path(), &mut manifest);
-            with_progress(app, staged.path(), dumping).await?;
-        }
+        // The crate makes it with mode 0600, and a failure leaves nothing behind. What is killed leaves what a clean-up by name finds.
+        let name = self.out.file_name().unwrap_or_default().display().to_string();
+        let staged = tempfile::Builder::new().prefix(&format!("{name}.")).suffix(".part").tempfile_in(folder);
+        let staged = staged.map_err(|error| unwritable(&self.out, &error))?;
+        let manifest = tokio::select! {
+            manifest = fill(&staged, &options, app) => manifest?,
+            _ = serve::terminated() => {
+                return Err(Problem::unavailable("INTERRUPTED", "the backup was interrupted; nothing of it is left"));
+            }
+        };
         let written = self.keep(staged, folder, manifest)?;
         app.say("Checked and on disk. Not in it: the key-encryption key ([secrets] kek_file), without which no signing key in it");
         app.say("can be used. Keep a copy of that key, and keep it apart from this file.");
         app.show(&written)
     }
 
-    /// Gives the file its name, once everything of it is on disk.
+    /// Gives the file its name, once everything of it is on disk, its manifest too.
     fn keep(&self, staged: NamedTempFile, folder: &Path, mut manifest: Manifest) -> Result<Written, Problem> {
         // VACUUM INTO and pg_dump have written through handles of their own.
         let synced = File::open(staged.path()).and_then(|file| file.sync_all());
         synced.map_err(|error| unwritable(&self.out, &error))?;
         (manifest.size, manifest.sha256) = fingerprint(staged.path())?;
-        staged.persist_noclobber(&self.out).map_err(|error| unwritable(&self.out, &error.error))?;
         let beside = manifest.write(&self.out)?;
+        if let Err(error) = staged.persist_noclobber(&self.out) {
+            // Of nothing. Where it cannot be taken away either, the next backup of this name says that it is in the way.
+            let _ = fs::remove_file(&beside);
+            return Err(unwritable(&self.out, &error.error));
+        }
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| unwritable(&self.out, &error))?;
         let absolute = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()).display().to_string();
         Ok(Written { file: absolute(&self.out), manifest_file: absolute(&beside), manifest })
     }
+}
+
+/// Writes the database into the file.
+async fn fill(staged: &NamedTempFile, options: &DatabaseOptions, app: &mut App<'_>) -> Result<Manifest, Problem> {
+    let mut manifest = begin(app, options);
+    if manifest.database == Kind::Sqlite {
+        let copying = async { backup::copy_sqlite(options, staged.path()).await.map_err(|e| failed(&e)) };
+        with_progress(app, staged.path(), copying).await?;
+        check_sqlite(staged.path(), &mut manifest).await?;
+    } else {
+        let dumping = dump(options, staged.path(), &mut manifest);
+        with_progress(app, staged.path(), dumping).await?;
+    }
+    Ok(manifest)
 }
 
 fn begin(app: &App<'_>, options: &DatabaseOptions) -> Manifest {

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use tempfile::NamedTempFile;
-use tessera_issuer::operations::restored::{NewEpoch, Terms};
+use tessera_issuer::operations::restored::Terms;
 use tessera_store::{Database, DatabaseOptions, StoreError, backup};
 
 use super::IssuerArgs;
 use super::manifest::{Kind, Manifest, fingerprint, unreadable, unwritable};
 use super::programs::{self, Target};
-use super::restored::{TermsArgs, begin_epoch, require_alone};
+use super::restored::{Begun, TermsArgs, begin_epoch, require_alone};
 use crate::app::App;
 use crate::confirm::Consent;
 use crate::local::{failure_problem, start_problem};
@@ -65,11 +65,11 @@ impl Restore {
             return Ok(Exit::Ok);
         }
         self.terms.ask(self.consent, app)?;
-        let done = match file {
+        let begun = match file {
             Some(file) => self.restore_sqlite(&file, terms, app).await?,
             None => self.restore_postgres(&options, terms, app).await?,
         };
-        self.terms.show(&done, app)
+        self.terms.show(begun, app)
     }
 
     /// Whether the file is the one its manifest is of.
@@ -94,27 +94,28 @@ impl Restore {
     }
 
     /// The epoch begins before the file has its name: at no moment could an issuer start on the former one.
-    async fn restore_sqlite(&self, to: &Path, terms: Terms, app: &App<'_>) -> Result<NewEpoch, Problem> {
+    async fn restore_sqlite(&self, to: &Path, terms: Terms, app: &App<'_>) -> Result<Begun, Problem> {
         let folder = to.parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let staged = NamedTempFile::new_in(folder).map_err(|error| unwritable(to, &error))?;
         let copied = File::open(&self.from).and_then(|mut from| std::io::copy(&mut from, &mut staged.as_file()));
         copied.map_err(|error| unreadable(&self.from, &error))?;
         let options = DatabaseOptions::new(format!("sqlite://{}?mode=rw", staged.path().display()));
-        let done = begin_epoch(&options, terms, app).await?;
+        let begun = begin_epoch(&options, terms, app).await?;
         let synced = File::open(staged.path()).and_then(|file| file.sync_all());
         synced.map_err(|error| unwritable(to, &error))?;
         staged.persist_noclobber(to).map_err(|error| unwritable(to, &error.error))?;
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| unwritable(to, &error))?;
-        Ok(done)
+        Ok(begun)
     }
 
     async fn restore_postgres(
         &self,
         options: &DatabaseOptions,
         terms: Terms,
-        app: &App<'_>,
-    ) -> Result<NewEpoch, Problem> {
+        app: &mut App<'_>,
+    ) -> Result<Begun, Problem> {
         let target = Target::new(&options.url)?;
+        app.say("Should this be cut off: run tessera db restored before the issuer starts, or empty the database and restore again.");
         let arguments = ["--exit-on-error", "--single-transaction", "--no-owner", "--no-privileges"];
         target.run("pg_restore", &arguments, &self.from).await?;
         begin_epoch(options, terms, app).await.map_err(|problem| {

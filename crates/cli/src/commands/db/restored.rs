@@ -57,14 +57,31 @@ pub(super) struct Epoch {
     /// Where the log stands now; none yet with `--dry-run`.
     revision: Option<String>,
     tokens_from_before: &'static str,
+    /// The signing keys that are accepted, as the backup has them: also those that were retired since.
+    signing_keys: Vec<AcceptedKey>,
+}
+
+/// A signing key that is accepted.
+#[derive(Serialize)]
+pub(super) struct AcceptedKey {
+    key_id: String,
+    state: String,
+}
+
+/// An epoch that has begun.
+pub(super) struct Begun {
+    epoch: NewEpoch,
+    keys: Vec<AcceptedKey>,
 }
 
 impl View for Epoch {
     fn table(&self) -> Table {
+        let keys: Vec<String> = self.signing_keys.iter().map(|key| format!("{} ({})", key.key_id, key.state)).collect();
         Table::Record(vec![
             ("the log stood at", self.former_revision.clone()),
             ("it stands at", self.revision.clone().unwrap_or_default()),
             ("tokens from before", self.tokens_from_before.to_owned()),
+            ("keys accepted", keys.join(", ")),
             ("done", if self.dry_run { "no, because of --dry-run" } else { "yes" }.to_owned()),
         ])
     }
@@ -104,17 +121,19 @@ impl TermsArgs {
     }
 
     /// Shows what was done.
-    pub(super) fn show(&self, done: &NewEpoch, app: &mut App<'_>) -> Result<Exit, Problem> {
+    pub(super) fn show(&self, Begun { epoch, keys }: Begun, app: &mut App<'_>) -> Result<Exit, Problem> {
         app.say(&format!(
             "Start the issuer. Introspectors follow by themselves. Until {} after its start it answers revocations with \
              REVOCATION_UNCONFIRMED.",
             seconds::measured(self.max_staleness + self.max_staleness / 4 + Duration::from_secs(1))
         ));
+        app.say("Do again what was changed since the backup. First of all: a signing key below that was retired since must be retired again.");
         app.show(&Epoch {
             dry_run: false,
-            former_revision: done.former.revision().to_string(),
-            revision: Some(done.position.revision().to_string()),
+            former_revision: epoch.former.revision().to_string(),
+            revision: Some(epoch.position.revision().to_string()),
             tokens_from_before: self.fate(),
+            signing_keys: keys,
         })
     }
 }
@@ -130,19 +149,22 @@ impl Restored {
         require_alone(&options).await?;
         if self.consent.dry_run {
             let database = open(&options).await?;
-            let head = database.log().head().await;
+            let read = async { Ok::<_, StoreError>((database.log().head().await?, accepted(&database).await?)) }.await;
             database.close().await;
-            let head = head.map_err(|error| failure_problem(&error))?;
+            let (head, signing_keys) = read.map_err(|error| failure_problem(&error))?;
             return app.show(&Epoch {
                 dry_run: true,
                 former_revision: head.revision().to_string(),
                 revision: None,
                 tokens_from_before: self.terms.fate(),
+                signing_keys,
             });
         }
         self.terms.ask(self.consent, app)?;
-        let done = begin_epoch(&options, terms, app).await?;
-        self.terms.show(&done, app)
+        // Whoever had to be asked may have taken their time.
+        require_alone(&options).await?;
+        let begun = begin_epoch(&options, terms, app).await?;
+        self.terms.show(begun, app)
     }
 }
 
@@ -162,19 +184,25 @@ pub(super) async fn require_alone(options: &DatabaseOptions) -> Result<(), Probl
 ///
 /// # Errors
 /// Unavailable, where the database is.
-pub(super) async fn begin_epoch(options: &DatabaseOptions, terms: Terms, app: &App<'_>) -> Result<NewEpoch, Problem> {
+pub(super) async fn begin_epoch(options: &DatabaseOptions, terms: Terms, app: &App<'_>) -> Result<Begun, Problem> {
     let database = open(options).await?;
     let begun = async {
         database.migrate().await?;
         let (clock, random) = (Arc::clone(&app.clock), SystemRandom);
         let operation = Operation { store: &database, clock: &*clock, random: &random };
-        let done = operation.begin_epoch(terms).await?;
+        // Before anything is written: where this fails, the epoch is the former one.
         database.log().check_chain().await?;
-        Ok::<_, StoreError>(done)
+        let keys = accepted(&database).await?;
+        Ok::<_, StoreError>(Begun { epoch: operation.begin_epoch(terms).await?, keys })
     }
     .await;
     database.close().await;
     begun.map_err(|error| failure_problem(&error))
+}
+
+async fn accepted(database: &Database) -> Result<Vec<AcceptedKey>, StoreError> {
+    let keys = database.keys().list().await?.into_iter().filter(|key| key.state.is_published());
+    Ok(keys.map(|key| AcceptedKey { key_id: key.key.to_string(), state: key.state.to_string() }).collect())
 }
 
 async fn open(options: &DatabaseOptions) -> Result<Database, Problem> {

@@ -115,7 +115,7 @@ impl Retire {
         let key = self.key(&admin).await?;
         if key.state() == wire::KeyState::Active {
             return Err(Problem::conflict("KEY_ACTIVE", "this key signs, and something has to")
-                .hint("tessera key rotate --now, then retire this one"));
+                .hint("tessera key rotate --now, then retire this one; with keys from files, put another pair there, and promote it --now"));
         }
         if self.consent.dry_run {
             return app.show(&Done::would("retired", key.key_id));

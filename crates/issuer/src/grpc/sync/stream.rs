@@ -140,6 +140,7 @@ impl Driver {
     /// An introspector has applied what is not in the database. It is a holder that never confirms, so no revocation is called done
     /// as long as it keeps coming; beyond that its word alone stops nothing (ADR 16).
     fn set_back(&self, error: &StreamError) {
+        self.cx.publication.contradicted(self.cx.clock.monotonic());
         self.cx.telemetry.log_rewritten.set(1.0);
         tracing::error!(
             introspector = %self.name,

@@ -120,6 +120,9 @@ pub enum DraftError {
     /// The lifetime is out of bounds.
     #[error("lifetime out of bounds")]
     Lifetime,
+    /// Its tokens would be alive when their key is accepted no more.
+    #[error("a lifetime longer than keys are accepted")]
+    OutlivesKeys,
     /// A list is too long.
     #[error("a list is too long")]
     TooMany,
@@ -185,6 +188,11 @@ impl DraftError {
                 "Reserved scopes come by client_credentials only. Give the client that grant.",
             ),
             Self::Lifetime => ("access_token_lifetime", "LIFETIME_OUT_OF_BOUNDS", "A lifetime is 1 s to 24 h."),
+            Self::OutlivesKeys => (
+                "access_token_lifetime",
+                "LIFETIME_OUTLIVES_KEYS",
+                "No token lives longer than its key is accepted ([keys] retire_after). Choose a shorter lifetime, or have that raised.",
+            ),
             Self::TooMany => ("client", "TOO_MANY", "A list has at most 256 entries."),
             Self::SecretOfPublicClient => ("client_secret", "PUBLIC_CLIENT", "A public client has no secret."),
             Self::Secret => (
@@ -327,6 +335,11 @@ impl Patch {
             ..before.clone()
         };
         validate(&after)?;
+        // One that was longer before the configuration changed may stay: its tokens are made shorter, and the start has said so.
+        let longest = cx.policy.keys.schedule.retire_after;
+        if after.access_ttl != before.access_ttl && after.access_ttl.is_some_and(|ttl| ttl > longest) {
+            return Err(DraftError::OutlivesKeys);
+        }
         let regranted = before.grants.len() != after.grants.len()
             || before.grants.iter().any(|grant| !after.grants.contains(grant));
         if before.organization.is_some() && regranted { Err(DraftError::GrantsFixed) } else { Ok(after) }

@@ -119,7 +119,9 @@ impl Failure for KeyChangeError {
                 "The key is not published for as long as [keys] publish_for says: who keeps the key set may not know it. Wait, or promote it now."
             }
             Self::Retired => "The key is retired, and so are its tokens. Rotate to have another made.",
-            Self::Active => "This key signs, and something has to. Rotate and promote at once, then retire this one.",
+            Self::Active => {
+                "This key signs, and something has to. Let another one sign first (rotate; where keys come from files, put another pair there and promote it), then retire this one."
+            }
             Self::FromFiles => {
                 "The keys come from files ([keys] source). Put another pair there: it is published, and signs in time."
             }

@@ -7,7 +7,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tessera_keys::KeyFiles;
 use tessera_store::SigningKeyRecord;
 use tessera_types::error::chain;
 use tessera_types::{Failure as _, KeyId, KeyState, Timestamp};
@@ -18,7 +17,7 @@ use super::change::{begin, commit, publish};
 use super::{Due, KeyChangeError, Schedule, promote, retire};
 use crate::context::Context;
 use crate::operations::housekeeping::clocks::{Clocks, Reading};
-use crate::operations::setup::{Setup, Wanted};
+use crate::operations::setup::{Setup, SetupError};
 
 /// How often ages are looked at, where nothing is set to less.
 const EVERY: Duration = Duration::from_secs(10);
@@ -26,12 +25,17 @@ const EVERY: Duration = Duration::from_secs(10);
 /// No more often than this.
 const AT_MOST_EVERY: Duration = Duration::from_secs(1);
 
+/// How many clients a warning names.
+const NAMED: u64 = 5;
+
 /// The job. Any number of issuers on one database may run it at once.
 pub struct Keeper {
     cx: Context,
     clocks: Clocks,
     /// The pair in the operator's files, as far as it was taken up.
     own: Option<KeyId>,
+    /// That pair, until it was seen to that it signs.
+    seating: Option<KeyId>,
     /// What was said last, so that it is not said again and again.
     told: Option<String>,
     distrusted: bool,
@@ -42,7 +46,7 @@ impl Keeper {
     #[must_use]
     pub fn new(cx: Context, own: Option<KeyId>) -> Self {
         let clocks = Clocks::new(cx.clock.now(), cx.clock.monotonic());
-        Self { cx, clocks, own, told: None, distrusted: false }
+        Self { cx, clocks, seating: own.clone(), own, told: None, distrusted: false }
     }
 
     /// Follows the log, and does a round now and then, until told to stop.
@@ -53,6 +57,7 @@ impl Keeper {
         let mut ticks = tokio::time::interval(shortest.clamp(AT_MOST_EVERY, EVERY));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut position = self.cx.replica.subscribe();
+        let Some(()) = stop.run_until_cancelled(warn_of_lifetimes(&self.cx)).await else { return };
         loop {
             let turn = async {
                 tokio::select! {
@@ -72,35 +77,92 @@ impl Keeper {
         }
     }
 
-    /// Does what is due at a moment of the database's clock.
+    /// Does what is due at a moment of the database's clock. What fails keeps nothing else waiting: a promotion that an introspector does
+    /// not confirm is no reason to accept a key for longer.
     ///
     /// # Errors
     /// What came in the way first; the next round tries again.
     pub async fn round(&mut self, database: Timestamp) -> Result<(), KeyChangeError> {
         let (own, monotonic) = (self.cx.clock.now(), self.cx.clock.monotonic());
-        if let Some(files) = &self.cx.policy.keys.files {
-            self.own = taken_up(&self.cx, files, self.own.take()).await?;
-        }
-        follow(&self.cx).await?;
+        let mut outcome = self.take_up().await;
+        outcome = outcome.and(self.seat().await);
+        outcome = outcome.and(follow(&self.cx).await);
         let records = self.cx.store.keys().list().await?;
         measure(&self.cx, &records, own);
-        self.begin_counting(&records).await?;
+        outcome = outcome.and(self.begin_counting(&records).await);
         let believed = self.believed(Reading { own, database, monotonic });
         for due in self.cx.policy.keys.schedule.due(&records, own.min(database)) {
-            let done = match due {
-                Due::Successor(_) if self.cx.policy.keys.files.is_some() => continue,
-                Due::Successor(of) => publish(&self.cx, Some(of)).await.map(drop),
-                Due::Promote(key) => promote(&self.cx, Some(key), false).await.map(drop),
-                Due::Retire(_) if !believed => continue,
-                Due::Retire(key) => retire(&self.cx, key).await.map(drop),
-            };
-            match done {
-                // Another issuer, or an administrator, was faster.
-                Err(KeyChangeError::Conflict | KeyChangeError::NextExists | KeyChangeError::Retired) => {}
-                other => other?,
-            }
+            outcome = outcome.and(self.bring_about(due, believed).await);
         }
+        outcome
+    }
+
+    /// Takes up the pair in the operator's files where it is new.
+    async fn take_up(&mut self) -> Result<(), KeyChangeError> {
+        let cx = &self.cx;
+        let Some(files) = &cx.policy.keys.files else { return Ok(()) };
+        let unusable = |error: &dyn std::error::Error| tracing::warn!(error = %chain(error), "the signing key in the files is not taken up");
+        let found = match files.read(cx.policy.keys.algorithm) {
+            Ok(Some(found)) => found,
+            // Gone while it signs: it goes on. Whether it is there is asked at a start, too.
+            Ok(None) => return Ok(()),
+            Err(error) => {
+                if self.own.is_none() || !cx.signing.is_missing() {
+                    unusable(&error);
+                }
+                return Ok(());
+            }
+        };
+        let id = found.key_id().clone();
+        if self.own.as_ref() == Some(&id) {
+            return Ok(());
+        }
+        let setup = Setup { store: &cx.store, clock: &*cx.clock, random: &*cx.random };
+        match setup.own_key(&cx.signing.keks, found).await {
+            Ok(()) => {
+                cx.signing.found();
+                self.seating = Some(id.clone());
+            }
+            // The next round tries again.
+            Err(SetupError::Store(error)) => return Err(error.into()),
+            // Nothing but another pair mends that.
+            Err(error) => unusable(&error),
+        }
+        self.own = Some(id);
         Ok(())
+    }
+
+    /// Lets the pair that was taken up sign, where that is no matter of its age: one that has signed before and is put back, and the
+    /// first that there is. Once: whichever key an administrator promotes afterwards goes on signing.
+    async fn seat(&mut self) -> Result<(), KeyChangeError> {
+        let Some(own) = &self.seating else { return Ok(()) };
+        let records = self.cx.store.keys().list().await?;
+        let signs = records.iter().any(|record| record.state == KeyState::Active);
+        match records.iter().find(|record| record.key == *own).map(|record| record.state) {
+            Some(KeyState::Retiring) => drop(promote(&self.cx, Some(own), true).await?),
+            Some(KeyState::Next) if !signs => drop(promote(&self.cx, Some(own), true).await?),
+            _ => {}
+        }
+        self.seating = None;
+        Ok(())
+    }
+
+    async fn bring_about(&self, due: Due<'_>, believed: bool) -> Result<(), KeyChangeError> {
+        let from_files = self.cx.policy.keys.files.is_some();
+        let done = match due {
+            Due::Successor(_) if from_files => return Ok(()),
+            Due::Successor(of) => publish(&self.cx, Some(of)).await,
+            // Another pair was there for a while, or keys were made: what the operator's files hold now is what is to sign.
+            Due::Promote(key) if from_files && self.own.as_ref() != Some(key) => return Ok(()),
+            Due::Promote(key) => promote(&self.cx, Some(key), false).await,
+            Due::Retire(_) if !believed => return Ok(()),
+            Due::Retire(key) => retire(&self.cx, key).await,
+        };
+        match done {
+            // Another issuer, or an administrator, was faster.
+            Err(KeyChangeError::Conflict | KeyChangeError::NextExists | KeyChangeError::Retired) => Ok(()),
+            other => other.map(drop),
+        }
     }
 
     /// Since when a key retires is not known where a version before this one said so. It is counted from now on.
@@ -173,34 +235,21 @@ pub async fn follow(cx: &Context) -> Result<(), KeyChangeError> {
     Ok(())
 }
 
-/// Takes up the pair in the operator's files where it is new; which one that is.
-async fn taken_up(cx: &Context, files: &KeyFiles, before: Option<KeyId>) -> Result<Option<KeyId>, KeyChangeError> {
-    let unusable = |error: &dyn std::error::Error| tracing::warn!(error = %chain(error), "the signing key in the files is not taken up");
-    let found = match files.read(cx.policy.keys.algorithm) {
-        Ok(Some(found)) => found,
-        // Gone while it signs: it goes on. Whether it is there is asked at a start, too.
-        Ok(None) => return Ok(before),
-        Err(error) => {
-            if before.is_none() || !cx.signing.is_missing() {
-                unusable(&error);
-            }
-            return Ok(before);
-        }
-    };
-    let id = found.key_id().clone();
-    if before.as_ref() == Some(&id) {
-        return Ok(before);
-    }
-    let setup = Setup { store: &cx.store, clock: &*cx.clock, random: &*cx.random };
-    match setup.signing_keys(&cx.signing.keks, Wanted::Own(found)).await {
-        Ok(_) => {
-            cx.signing.found();
-            Ok(Some(id))
+/// Says whose tokens are made shorter than an administrator wanted, since no key is accepted for so long.
+async fn warn_of_lifetimes(cx: &Context) {
+    let longest = cx.policy.keys.schedule.retire_after;
+    match cx.store.clients().living_longer(longest, NAMED).await {
+        Ok(clients) if clients.is_empty() => {}
+        Ok(clients) => {
+            let names: Vec<String> = clients.iter().map(ToString::to_string).collect();
+            tracing::warn!(
+                clients = names.join(" "),
+                retire_after_s = longest.as_secs(),
+                "the access tokens of these clients, and perhaps of others, live shorter than they are set to: a key is accepted for [keys] retire_after; raise that, or shorten their lifetimes"
+            );
         }
         Err(error) => {
-            unusable(&error);
-            // Not tried again, until there is another.
-            Ok(Some(id))
+            tracing::warn!(error = %chain(&error), "nobody has looked whether clients' lifetimes exceed [keys] retire_after");
         }
     }
 }
