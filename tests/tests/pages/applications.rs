@@ -151,6 +151,30 @@ async fn an_owner_changes_switches_renews_and_deletes() -> Result<()> {
     Ok(())
 }
 
+/// The browser shows the answer to the second form alone: the secret that the application uses goes on, whatever its owner does then.
+#[tokio::test]
+async fn a_renewal_that_was_clicked_twice_leaves_the_secret_in_use_alive() -> Result<()> {
+    let world = shared().await?;
+    let (mut person, organization) = owner(world, "doubler").await?;
+    let app = make(&mut person, "Doubled", &organization).await?;
+    aim(world, &app)?;
+    assert_eq!(token(world, &app).await?.status, 200, "it is in use");
+    open(&mut person, &app).await?;
+    let renew = person.page()?.form(SECRET)?;
+    person.send(&renew, &[]).await?;
+    let lost = shown(&person)?;
+    person.send(&renew, &[]).await?;
+    let answer = person.page()?.answer.clone();
+    assert!(answer.status == 409 && answer.body.contains("A new secret was made"), "{answer:?}");
+    person.submit(SECRET, &[]).await?;
+    let (kept, body) = (shown(&person)?, person.page()?.answer.body.clone());
+    assert!(body.contains("goes on working until <time class=\"moment\""), "{body}");
+    for (client, status) in [(&app, 200), (&kept, 200), (&lost, 401)] {
+        assert_eq!(token(world, client).await?.status, status, "{client:?}");
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_form_that_is_wrong_says_where_and_changes_nothing() -> Result<()> {
     let world = shared().await?;

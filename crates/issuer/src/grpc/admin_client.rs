@@ -375,5 +375,6 @@ fn secret(stored: &StoredSecret) -> api::ClientSecret {
         create_time: Some(wire::timestamp(stored.created)),
         expire_time: stored.expires.map(wire::timestamp),
         generated: stored.generated,
+        last_used_time: stored.last_used.map(wire::timestamp),
     }
 }

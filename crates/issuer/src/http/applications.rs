@@ -110,7 +110,7 @@ pub(super) async fn create(State(cx): State<Context>, request: Request<Body>) ->
             client_id: created.client.id.to_string(),
             secret: created.secret,
             new: true,
-            at_once: false,
+            before_until: None,
             confirmed: true,
         }
         .into_response(),
@@ -199,10 +199,11 @@ pub(super) async fn renew(State(cx): State<Context>, request: Request<Body>) -> 
             client_id: id.to_string(),
             secret: Some(rotated.secret),
             new: false,
-            at_once,
+            before_until: rotated.before_until,
             confirmed: rotated.confirmed,
         }
         .into_response(),
+        Err(AdminError::Conflict) => show_one(&page, &live, &id, None, vec![FormProblem::Renewed], None).await,
         Err(error) => match forms::problem(&error) {
             Some(problem) => show_one(&page, &live, &id, None, vec![problem], None).await,
             None => failed(&page, &error),

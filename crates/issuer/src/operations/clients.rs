@@ -288,5 +288,6 @@ fn stored(cx: &Context, hash: SecretHash, generated: bool) -> StoredSecret {
         created: cx.clock.now(),
         expires: None,
         generated,
+        last_used: None,
     }
 }

@@ -1,14 +1,17 @@
 //! Owners and the applications of their own: what they may, and what they may not.
 
-use rstest::rstest;
-use tessera_store::{Client, ClientFilter, Organization, User};
-use tessera_types::{ClientId, ClientType, GrantType};
+use std::time::Duration;
 
-use super::{Backend, TestIssuer, draft, people, presented, token_request};
+use rstest::rstest;
+use tessera_ledger::ReplicaId;
+use tessera_store::{Client, ClientFilter, HolderRecord, Organization, User};
+use tessera_types::{ClientId, ClientType, Clock as _, GrantType, PresentedSecret};
+
+use super::{A_DAY, Backend, TestIssuer, draft, people, presented, token_request};
 use crate::client_auth::authenticate;
 use crate::grants;
 use crate::operations::clients::owned::{self, OwnDraft, OwnKind, OwnPatch};
-use crate::operations::clients::{self, AdminError, Created, Draft, DraftError, OwnerError, Patch};
+use crate::operations::clients::{self, AdminError, Created, Draft, DraftError, OwnerError, Patch, Rotated};
 use crate::operations::{organizations, users};
 
 /// An issuer with an organization, its member Ada, and Bob, who is a member of nothing.
@@ -102,6 +105,103 @@ async fn an_owner_makes_sees_changes_switches_renews_and_deletes_their_own(#[cas
     assert!(owned::set_enabled(cx, ada, &client.id, true).await.expect("enabled").client.enabled);
     owned::delete(cx, ada, &client.id).await.expect("deleted");
     assert!(owned::list(cx, ada, ClientFilter::default(), None, 10).await.expect("listed").is_empty());
+}
+
+/// Sends the form for a new secret, as the page shows it now.
+async fn renew(owners: &Owners, id: &ClientId) -> Rotated {
+    let newest = clients::list_secrets(owners.issuer.cx(), id).await.expect("listed").first().map(|secret| secret.id);
+    owned::rotate_secret(owners.issuer.cx(), owners.ada.id, id, newest, false).await.expect("renewed")
+}
+
+/// The form is sent twice, the browser shows the second answer, and its owner tries again: the secret in use goes on.
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewal_keeps_the_secret_in_use_and_ends_one_that_nobody_has_kept(
+    #[case] backend: Backend,
+    #[values(false, true)] written: bool,
+) {
+    let Some(mut owners) = Owners::start(backend).await else { return };
+    let Created { client, secret, .. } = owners.make("doubled").await;
+    let (id, first) = (client.id, secret.expect("generated"));
+    let works = async |owners: &Owners, secret: &PresentedSecret| {
+        authenticate(owners.issuer.cx(), &presented(id.as_str(), Some(secret.clone()))).await.is_ok()
+    };
+    assert!(works(&owners, &first).await);
+    let form = clients::list_secrets(owners.issuer.cx(), &id).await.expect("listed").first().map(|secret| secret.id);
+    let lost = owned::rotate_secret(owners.issuer.cx(), owners.ada.id, &id, form, false).await.expect("renewed");
+    let until = owners.issuer.clock.now().plus(A_DAY);
+    assert_eq!(lost.before_until, Some(until));
+    let again = owned::rotate_secret(owners.issuer.cx(), owners.ada.id, &id, form, false).await.err();
+    assert!(matches!(again, Some(AdminError::Conflict)), "{again:?}");
+    if written {
+        // As well where the process that saw the secret in use is gone.
+        owners.issuer = owners.issuer.restart().await;
+    }
+    owners.issuer.advance(Duration::from_secs(3600)).await;
+    let kept = renew(&owners, &id).await;
+    assert_eq!(kept.before_until, Some(until), "it ends when it was to end");
+    assert!(works(&owners, &first).await && works(&owners, &kept.secret).await);
+    assert!(!works(&owners, &lost.secret).await, "never three");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewal_ends_the_secret_that_the_application_has_given_up() {
+    let Some(owners) = Owners::start(Backend::Sqlite).await else { return };
+    let Created { client, secret, .. } = owners.make("moved-on").await;
+    let (id, first) = (client.id, secret.expect("generated"));
+    let works = async |secret: &PresentedSecret| {
+        authenticate(owners.issuer.cx(), &presented(id.as_str(), Some(secret.clone()))).await.is_ok()
+    };
+    assert!(works(&first).await);
+    let second = renew(&owners, &id).await.secret;
+    owners.issuer.advance(Duration::from_secs(60)).await;
+    assert!(works(&second).await, "given to the application");
+    let third = renew(&owners, &id).await.secret;
+    assert!(works(&second).await && works(&third).await && !works(&first).await);
+
+    // Where nobody has used any, the one that was there first stays.
+    let Created { client, secret, .. } = owners.make("unused").await;
+    let lost = renew(&owners, &client.id).await.secret;
+    renew(&owners, &client.id).await;
+    for (secret, lives) in [(secret.expect("generated"), true), (lost, false)] {
+        let answer = authenticate(owners.issuer.cx(), &presented(client.id.as_str(), Some(secret))).await;
+        assert_eq!(answer.is_ok(), lives);
+    }
+}
+
+/// Whoever is told of a conflict must not take it for a confirmation of what came before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conflict_is_told_once_everybody_knows_what_it_was_with() {
+    let Some(mut owners) = Owners::start(Backend::Sqlite).await else { return };
+    owners.issuer.config.sync.confirm_within = Duration::from_secs(1);
+    owners.issuer = owners.issuer.restart().await;
+    let (cx, ada) = (owners.issuer.cx(), owners.ada.id);
+    let id = owners.make("watched").await.client.id;
+    let form = clients::list_secrets(cx, &id).await.expect("listed").first().map(|secret| secret.id);
+    let record = HolderRecord {
+        replica: ReplicaId([1; 16]),
+        name: "here".to_owned(),
+        max_staleness: Duration::from_secs(3600),
+        joined: owners.issuer.clock.now(),
+    };
+    let holder = cx.publication.join(&record).await.expect("joined");
+    let sent = async || {
+        let (cx, id) = (cx.clone(), id.clone());
+        let sent = tokio::spawn(async move { owned::rotate_secret(&cx, ada, &id, form, false).await });
+        while !sent.is_finished() {
+            owners.issuer.clock.advance(Duration::from_millis(1));
+            tokio::task::yield_now().await;
+        }
+        sent.await.expect("no panic")
+    };
+    assert!(!sent().await.expect("renewed").confirmed);
+    let unconfirmed = sent().await.err();
+    assert!(matches!(unconfirmed, Some(AdminError::Unconfirmed(_))), "{unconfirmed:?}");
+    holder.ack(owners.issuer.head().await);
+    let conflict = sent().await.err();
+    assert!(matches!(conflict, Some(AdminError::Conflict)), "{conflict:?}");
 }
 
 #[rstest]

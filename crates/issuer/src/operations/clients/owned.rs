@@ -320,7 +320,7 @@ pub async fn delete(cx: &Context, user: UserId, id: &ClientId) -> Result<Revisio
 }
 
 /// Gives one of a user's own applications a new secret, as [`rotate_secret`](super::rotate_secret) does. `newest` is the newest
-/// secret that they saw: a form that is sent twice makes one.
+/// secret that they saw: a form that is sent twice makes one. Whoever has lost that one makes another, and the one in use goes on.
 ///
 /// # Errors
 /// `ClientNotFound`, `Owner`, `PublicClient`; `Conflict` where there is a newer one.
