@@ -320,6 +320,7 @@ fn application(language: Language, pages: &mut Pages) {
         FormProblem::SiteUrl,
         FormProblem::LogoUrl,
         FormProblem::TooMany,
+        FormProblem::TooManyToday,
     ];
     put(pages, language, "application-new-wrong", ApplicationView { problems, ..view(&blank, None) });
     let known = || Some(existing("Photo Album"));

@@ -310,6 +310,7 @@ fn policy(config: &Config, checked: &Checked) -> Policy {
         trusted_proxies: checked.trusted_proxies.clone(),
         owner_scopes: checked.owner_scopes.clone(),
         applications_per_owner: config.applications.per_owner,
+        applications_per_day: config.applications.per_day,
         audit_keep: Some(config.audit.keep).filter(|keep| !keep.is_zero()),
         confirm_within: config.sync.confirm_within,
     }

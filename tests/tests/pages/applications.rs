@@ -291,10 +291,40 @@ async fn what_administrators_keep_to_themselves_is_shown_and_refused() -> Result
     }
     world.pair.tessera_json(&["client", "disable", &app.id, "--yes"])?;
     let body = open(&mut person, &app).await?;
-    assert!(body.contains("Only one of them can activate it") && person.page()?.form(SWITCH).is_err(), "{body}");
+    assert!(body.contains("Only one of them can activate or delete it"), "{body}");
+    assert!(person.page()?.form(SWITCH).is_err() && !body.contains(DELETE), "{body}");
+    person.open(&format!("{DELETE}?client_id={}", app.id)).await?;
+    person.submit(DELETE, &[]).await?;
+    assert_eq!(person.page()?.answer.status, 422, "it is kept to be looked at");
     person.send(&switch, &[("enabled", "yes")]).await?;
     assert_eq!(person.page()?.answer.status, 422);
     assert_eq!(token(world, &app).await?.error(), "invalid_client");
+    Ok(())
+}
+
+/// Security.md, item 43.
+#[tokio::test]
+async fn what_an_owner_does_is_recorded_with_whom_and_where_from() -> Result<()> {
+    let world = shared().await?;
+    let (mut person, organization) = owner(world, "recorded").await?;
+    let app = make(&mut person, "Recorded", &organization).await?;
+    open(&mut person, &app).await?;
+    person.submit(CHANGE, &[("name", "Renamed")]).await?;
+    person.submit(SWITCH, &[("enabled", "no")]).await?;
+    person.submit(SWITCH, &[("enabled", "yes")]).await?;
+    person.submit(SECRET, &[]).await?;
+    person.open(&format!("{DELETE}?client_id={}", app.id)).await?;
+    person.submit(DELETE, &[]).await?;
+    let told = world.pair.tessera_json(&["user", "get", "recorded"])?;
+    let records = world.pair.tessera_json(&["audit", "list", "--target", &app.id])?;
+    let records = records.as_array().context("a list")?;
+    let actions: Vec<&str> = records.iter().rev().filter_map(|record| record["action"].as_str()).collect();
+    let all = ["create", "update", "disable", "enable", "secret.rotate", "delete"].map(|word| format!("client.{word}"));
+    assert_eq!(actions, all);
+    for record in records {
+        assert_eq!((&record["actor"]["kind"], &record["actor"]["id"]), (&"user".into(), &told["user_id"]), "{record}");
+        assert_eq!(record["address"], "127.0.0.1", "{record}");
+    }
     Ok(())
 }
 

@@ -54,7 +54,7 @@ pub async fn create(cx: &Context, draft: Draft, imported: Option<PresentedSecret
 
 async fn create_as(
     cx: &Context,
-    by: Authority,
+    by: Authority<'_>,
     draft: Draft,
     imported: Option<PresentedSecret>,
 ) -> Result<Created, AdminError> {
@@ -125,14 +125,14 @@ pub async fn update(cx: &Context, id: &ClientId, etag: Option<i64>, patch: Patch
 
 async fn update_as(
     cx: &Context,
-    by: Authority,
+    by: Authority<'_>,
     id: &ClientId,
     etag: Option<i64>,
     patch: Patch,
 ) -> Result<Changed, AdminError> {
     let mut tx = begin(cx).await?;
     let before = tx.clients().find(id).await?.ok_or(AdminError::ClientNotFound)?;
-    by.may(&tx, &before, Doing::Giving).await?;
+    by.may(cx, &tx, &before, Doing::Giving).await?;
     if etag.is_some_and(|etag| etag != before.version) {
         return Err(settled(cx, tx, AdminError::Conflict).await);
     }
@@ -164,10 +164,10 @@ pub async fn set_enabled(cx: &Context, id: &ClientId, enabled: bool) -> Result<C
     set_enabled_as(cx, Authority::Administrator, id, enabled).await
 }
 
-async fn set_enabled_as(cx: &Context, by: Authority, id: &ClientId, enabled: bool) -> Result<Changed, AdminError> {
+async fn set_enabled_as(cx: &Context, by: Authority<'_>, id: &ClientId, enabled: bool) -> Result<Changed, AdminError> {
     let mut tx = begin(cx).await?;
     let before = tx.clients().find(id).await?.ok_or(AdminError::ClientNotFound)?;
-    by.may(&tx, &before, if enabled { Doing::Enabling } else { Doing::Taking }).await?;
+    by.may(cx, &tx, &before, if enabled { Doing::Enabling } else { Doing::Taking }).await?;
     // What an owner has disabled an administrator may disable again, for good.
     let takes_over = before.owner_disabled && !enabled && !by.is_owner();
     if before.enabled == enabled && !takes_over {
@@ -200,12 +200,12 @@ pub async fn delete(cx: &Context, id: &ClientId) -> Result<Revision, AdminError>
     delete_as(cx, Authority::Administrator, id).await
 }
 
-async fn delete_as(cx: &Context, by: Authority, id: &ClientId) -> Result<Revision, AdminError> {
+async fn delete_as(cx: &Context, by: Authority<'_>, id: &ClientId) -> Result<Revision, AdminError> {
     let mut tx = begin(cx).await?;
     let Some(client) = tx.clients().find(id).await? else {
         return Err(settled(cx, tx, AdminError::ClientNotFound).await);
     };
-    by.may(&tx, &client, Doing::Taking).await?;
+    by.may(cx, &tx, &client, Doing::Deleting).await?;
     tx.clients().delete(id).await?;
     tx.record(Event::WatermarkRaised(Subject::Client(id.clone())));
     tx.record(Event::ClientChanged { client: id.clone(), state: None });

@@ -238,6 +238,8 @@ pub enum FormProblem {
     Renewed,
     /// They have as many as they may.
     TooMany,
+    /// They have made as many within a day as they may.
+    TooManyToday,
     /// Administrators alone may do this.
     Administered,
     /// An administrator disabled it.
@@ -257,7 +259,12 @@ impl FormProblem {
             Self::FailureUri => Some("failure_uri"),
             Self::SiteUrl => Some("site_url"),
             Self::LogoUrl => Some("logo_url"),
-            Self::Conflict | Self::Renewed | Self::TooMany | Self::Administered | Self::DisabledByAdministrator => None,
+            Self::Conflict
+            | Self::Renewed
+            | Self::TooMany
+            | Self::TooManyToday
+            | Self::Administered
+            | Self::DisabledByAdministrator => None,
         }
     }
 
@@ -277,6 +284,7 @@ impl FormProblem {
             Self::Conflict => texts.conflict,
             Self::Renewed => texts.renewed_meanwhile,
             Self::TooMany => texts.too_many,
+            Self::TooManyToday => texts.too_many_today,
             Self::Administered => texts.administered,
             Self::DisabledByAdministrator => texts.disabled_by_administrator,
         }

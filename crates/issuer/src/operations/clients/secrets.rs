@@ -58,7 +58,7 @@ pub async fn rotate_secret(
 
 pub(super) async fn rotate_as(
     cx: &Context,
-    by: Authority,
+    by: Authority<'_>,
     id: &ClientId,
     Renewal { overlap, expires, seen }: Renewal,
 ) -> Result<Rotated, AdminError> {
@@ -68,7 +68,7 @@ pub(super) async fn rotate_as(
     }
     let mut tx = begin(cx).await?;
     let (client, secrets) = tx.clients().find_with_secrets(id).await?.ok_or(AdminError::ClientNotFound)?;
-    by.may(&tx, &client, Doing::Giving).await?;
+    by.may(cx, &tx, &client, Doing::Giving).await?;
     if client.kind == ClientType::Public {
         return Err(AdminError::PublicClient);
     }

@@ -165,8 +165,9 @@ pub(super) const TEXTS: Texts = Texts {
         conflict: "It was changed meanwhile. What you see is how it is now: repeat your change if it is still needed.",
         renewed_meanwhile: "A new secret was made since this page was shown, perhaps with this same form. If nobody has kept it, make another: the secret that was used last goes on working.",
         too_many: "You have as many applications as one person may. Delete one first.",
+        too_many_today: "You have created as many applications within a day as one person may. Try again tomorrow.",
         administered: "Administrators manage this application. Ask one of them.",
-        disabled_by_administrator: "An administrator made this application inactive. Only one of them can activate it.",
+        disabled_by_administrator: "An administrator made this application inactive. Only one of them can activate or delete it.",
     },
     error: ErrorTexts { what_to_do: "What you can do", reference: "Reference" },
     problems: Problems {

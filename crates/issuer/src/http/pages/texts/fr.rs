@@ -169,8 +169,9 @@ pub(super) const TEXTS: Texts = Texts {
         conflict: "Elle a été modifiée entre-temps. Vous voyez son état actuel\u{a0}: refaites votre modification si elle reste utile.",
         renewed_meanwhile: "Un nouveau secret a été créé depuis l’affichage de cette page, peut-être avec ce même formulaire. Si personne ne l’a gardé, créez-en un autre\u{a0}: le secret utilisé en dernier reste valable.",
         too_many: "Vous avez autant d’applications qu’une personne peut en avoir. Supprimez-en une d’abord.",
+        too_many_today: "Vous avez créé en un jour autant d’applications qu’une personne peut en créer. Réessayez demain.",
         administered: "Cette application est gérée par les administrateurs. Adressez-vous à l’un d’eux.",
-        disabled_by_administrator: "Un administrateur a désactivé cette application. Seul un administrateur peut l’activer.",
+        disabled_by_administrator: "Un administrateur a désactivé cette application. Seul un administrateur peut l’activer ou la supprimer.",
     },
     error: ErrorTexts { what_to_do: "Ce que vous pouvez faire", reference: "Référence" },
     problems: Problems {
