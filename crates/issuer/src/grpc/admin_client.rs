@@ -56,6 +56,9 @@ impl ClientService for ClientAdministration {
         let cx = access::allow(&self.0, &request, READ).await?;
         let request = request.into_inner();
         let page = Page::read(request.page_size, &request.page_token)?;
+        if request.confirmed {
+            clients::confirmed(&cx).await.map_err(|error| access::refused(&error))?;
+        }
         let after = page.after.as_deref().map(id).transpose()?;
         let name_contains = Some(request.name_contains).filter(|text| !text.is_empty());
         let organization = optional(&request.organization_id, organization_id)?;

@@ -233,6 +233,16 @@ pub async fn revoke_tokens(cx: &Context, id: &ClientId) -> Result<Revision, Admi
     Ok(revision)
 }
 
+/// Waits until everybody has confirmed whatever was changed so far, by anybody.
+///
+/// # Errors
+/// `Unconfirmed`.
+pub async fn confirmed(cx: &Context) -> Result<(), AdminError> {
+    // In its turn: whoever has lost the answer to a change, and asks, may have come here before it was committed.
+    let revision = commit(cx, begin(cx).await?).await?;
+    Ok(cx.publication.confirm(revision, cx.policy.confirm_within).await?)
+}
+
 /// Begins a change. One at a time: what is read here is what is written, on either database, and so is what introspectors are told.
 pub(in crate::operations) async fn begin(cx: &Context) -> Result<Transaction, AdminError> {
     let tx = cx.store.begin().await?;
