@@ -127,7 +127,7 @@ async fn spans(world: &World, receiver: &Receiver) -> Result<String> {
     }
     let arrived = receiver.arrived();
     for name in
-        ["POST /oauth2/token", "POST /login", "tessera.oauth.v1.TokenService/RevokeToken", "apply", "GET unmatched"]
+        ["POST /oauth2/token", "POST /login", "POST /account/applications/secret", "tessera.oauth.v1.TokenService/RevokeToken", "apply", "GET unmatched"]
     {
         ensure!(arrived.iter().any(|arrived| arrived.span.name == name), "{name} was not traced");
     }
