@@ -79,12 +79,8 @@ impl Owners {
 }
 
 async fn signed_in(issuer: &TestIssuer, name: &str) -> Live {
-    let typed = PresentedUser {
-        identifier: name.to_owned(),
-        password: secret(people::PASSWORD),
-        from: None,
-        relayed: false,
-    };
+    let typed =
+        PresentedUser { identifier: name.to_owned(), password: secret(people::PASSWORD), from: None, relayed: false };
     let begun = sessions::login(issuer.cx(), &typed, "a browser").await.expect("signed in");
     Live { session: begun.session, user: begun.user }
 }

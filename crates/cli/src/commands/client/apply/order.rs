@@ -110,7 +110,10 @@ mod tests {
                 }
                 Step::Delete(_) | Step::Create(_) => panic!("only changes"),
             };
-            assert!(!names.iter().any(|(other, taken)| *other != id && *taken == name), "{id} takes {name} of another's");
+            assert!(
+                !names.iter().any(|(other, taken)| *other != id && *taken == name),
+                "{id} takes {name} of another's"
+            );
             assert!(name.chars().count() <= 255, "{name}");
             names.insert(id, name);
         }
