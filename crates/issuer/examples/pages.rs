@@ -320,6 +320,7 @@ fn application(language: Language, pages: &mut Pages) {
         FormProblem::SiteUrl,
         FormProblem::LogoUrl,
         FormProblem::TooMany,
+        FormProblem::TooManyToday,
     ];
     put(pages, language, "application-new-wrong", ApplicationView { problems, ..view(&blank, None) });
     let known = || Some(existing("Photo Album"));
@@ -327,6 +328,8 @@ fn application(language: Language, pages: &mut Pages) {
     put(pages, language, "application", ApplicationView { notice, ..view(&filled, known()) });
     let problems = vec![FormProblem::Conflict];
     put(pages, language, "application-conflict", ApplicationView { problems, ..view(&filled, known()) });
+    let problems = vec![FormProblem::Renewed];
+    put(pages, language, "application-renewed-meanwhile", ApplicationView { problems, ..view(&filled, known()) });
     let off = ExistingView { enabled: false, ..existing("Photo Album") };
     put(pages, language, "application-disabled-by-administrator", view(&filled, Some(off.clone())));
     put(pages, language, "application-disabled", view(&filled, Some(ExistingView { may_enable: true, ..off })));
@@ -339,21 +342,21 @@ fn application(language: Language, pages: &mut Pages) {
 }
 
 fn credentials(language: Language, pages: &mut Pages) {
-    let secret = |new, at_once, confirmed, secret: &str| SecretView {
+    let secret = |new, before_until, confirmed, secret: &str| SecretView {
         frame: Frame::of_once(&Site::new(ISSUER), language),
         name: "Photo Album".to_owned(),
         client_id: "0f1e2d3c4b5a69788796a5b4c3d2e1f0".to_owned(),
         path: paths::APPLICATION.to_owned(),
         secret: PresentedSecret::new(secret.to_owned()),
         new,
-        at_once,
+        before_until,
         confirmed,
     };
     let shown = "tsk_0000000000000000000000000000000000000000000_example";
-    put(pages, language, "application-made", secret(true, false, true, shown));
-    put(pages, language, "application-made-public", secret(true, false, true, ""));
-    put(pages, language, "application-secret", secret(false, false, true, shown));
-    put(pages, language, "application-secret-at-once", secret(false, true, false, shown));
+    put(pages, language, "application-made", secret(true, None, true, shown));
+    put(pages, language, "application-made-public", secret(true, None, true, ""));
+    put(pages, language, "application-secret", secret(false, Some(Timestamp(NOW.0 + 86_400)), true, shown));
+    put(pages, language, "application-secret-at-once", secret(false, None, false, shown));
     let view = DeleteView {
         frame: frame(language, paths::DELETE_APPLICATION),
         csrf: "csrf".to_owned(),

@@ -16,6 +16,7 @@ use tessera_store::{Action, Actor, Client, Detail, StoreError, StoredSecret, Tar
 use tessera_types::random::{self, Randomness};
 use tessera_types::secret::SecretShape;
 use tessera_types::{ClientId, ClientType, ErrorCode, Failure, PresentedSecret, Revision, SecretHash, Timestamp};
+use uuid::Uuid;
 
 use crate::context::Context;
 use crate::operations::clients::is_usable;
@@ -78,7 +79,9 @@ pub struct AuthenticatedClient {
     /// What this issuer had applied *before* it looked: what follows from this authentication carries it as `rev`, and dies
     /// with any later watermark.
     pub rev: Revision,
-    /// When the secret it used expires.
+    /// The secret it used.
+    pub secret: Option<Uuid>,
+    /// When that expires.
     pub secret_expires: Option<Timestamp>,
 }
 
@@ -235,7 +238,7 @@ async fn authenticate_up_to_date(
     for _ in 0..LOOKS {
         let authenticated = authenticate_once(cx, presented, meant).await?;
         if !overtaken(cx, &authenticated) {
-            cx.last_used.note(&authenticated.client.id, cx.clock.now());
+            cx.last_used.note(&authenticated.client.id, authenticated.secret, cx.clock.now());
             return Ok(authenticated);
         }
     }
@@ -285,22 +288,23 @@ async fn authenticate_once(
     if !is_usable(&cx.store.clients(), &client).await? {
         return Err(ClientAuthError::Refused(Refusal::Disabled));
     }
-    Ok(AuthenticatedClient { client, rev, secret_expires: matched.flatten() })
+    let (secret, secret_expires) = (matched.map(|s| s.id), matched.and_then(|s| s.expires));
+    Ok(AuthenticatedClient { client, rev, secret, secret_expires })
 }
 
-/// The client's live secret that a presented one is, as its expiry. The presented secret's shape alone decides how much work
+/// The client's live secret that a presented one is. The presented secret's shape alone decides how much work
 /// is done (security.md, item 6): a client has at most one slow secret, and where there is none a decoy is held against.
-async fn matching_secret(
+async fn matching_secret<'a>(
     cx: &Context,
-    secrets: &[StoredSecret],
+    secrets: &'a [StoredSecret],
     presented: &PresentedSecret,
-) -> Result<Option<Option<Timestamp>>, ClientAuthError> {
+) -> Result<Option<&'a StoredSecret>, ClientAuthError> {
     let now = cx.clock.now();
     let mut live = secrets.iter().filter(|s| s.expires.is_none_or(|at| now < at));
     match presented.shape() {
         SecretShape::Generated => {
             let digest = presented.fast_hash();
-            Ok(live.find(|s| s.hash.matches_fast(&digest)).map(|s| s.expires))
+            Ok(live.find(|s| s.hash.matches_fast(&digest)))
         }
         SecretShape::Chosen => {
             let slow = live.find_map(|s| match &s.hash {
@@ -310,13 +314,13 @@ async fn matching_secret(
             if let Some((_, phc)) = slow
                 && cx.remembered.knows(phc, presented, cx.clock.monotonic())
             {
-                return Ok(slow.map(|(s, _)| s.expires));
+                return Ok(slow.map(|(s, _)| s));
             }
             let matched = cx.passwords.verify(slow.map(|(_, phc)| phc), presented).await?;
             if let (true, Some((_, phc))) = (matched, slow) {
                 cx.remembered.remember(phc, presented, cx.clock.monotonic());
             }
-            Ok(slow.filter(|_| matched).map(|(s, _)| s.expires))
+            Ok(slow.filter(|_| matched).map(|(s, _)| s))
         }
     }
 }

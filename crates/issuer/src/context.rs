@@ -119,6 +119,8 @@ pub struct Policy {
     pub owner_scopes: ScopeSet,
     /// How many applications one owner may have.
     pub applications_per_owner: u64,
+    /// How many one owner may make within a day.
+    pub applications_per_day: u64,
     /// How long records of the audit are kept; `None` is for ever.
     pub audit_keep: Option<Duration>,
     /// How long a revocation waits for introspectors before it is reported as unconfirmed.

@@ -1,8 +1,10 @@
-//! When clients were used last: kept in memory, and written at most once for each client and minute. A token costs no write.
+//! When clients were used last, and by which of their secrets: kept in memory, and written at most once for each client and minute. A
+//! token costs no write.
 //!
 //! What was not written yet is written at the stop; an issuer that is killed loses a minute of it.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,6 +13,7 @@ use tessera_types::error::chain;
 use tessera_types::{ClientId, Timestamp};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::context::Context;
 
@@ -22,47 +25,73 @@ const BATCH: usize = 200;
 
 /// Who was used since it was written.
 #[derive(Debug, Default)]
-pub struct LastUsed(Mutex<BTreeMap<ClientId, Timestamp>>);
+pub struct LastUsed(Mutex<BTreeMap<ClientId, Use>>);
+
+/// A client's last use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Use {
+    at: Timestamp,
+    /// Of the secrets that were used, each one's last.
+    secrets: BTreeMap<Uuid, Timestamp>,
+}
 
 impl LastUsed {
-    /// A client was used.
-    pub(crate) fn note(&self, client: &ClientId, at: Timestamp) {
-        let mut used = self.used();
-        match used.get_mut(client) {
-            Some(last) => *last = at.max(*last),
-            None => drop(used.insert(client.clone(), at)),
+    /// A client was used, by a secret where it has one.
+    pub(crate) fn note(&self, client: &ClientId, secret: Option<Uuid>, at: Timestamp) {
+        let used = &mut *self.used();
+        let noted = match used.get_mut(client) {
+            Some(noted) => noted,
+            None => used.entry(client.clone()).or_insert(Use { at, secrets: BTreeMap::new() }),
+        };
+        noted.at = at.max(noted.at);
+        if let Some(secret) = secret {
+            let last = noted.secrets.entry(secret).or_insert(at);
+            *last = at.max(*last);
         }
     }
 
-    /// Writes what is known. What cannot be written is kept.
+    /// When a secret was used last, as far as that is not written yet.
+    pub(crate) fn of_secret(&self, client: &ClientId, secret: Uuid) -> Option<Timestamp> {
+        self.used().get(client).and_then(|noted| noted.secrets.get(&secret).copied())
+    }
+
+    /// Writes what is known. It is forgotten only once it is written: whoever asks meanwhile finds it here or there.
     pub(crate) async fn write(&self, store: &Database) -> Result<(), StoreError> {
+        let mut after = None;
         loop {
-            // In the order of the identifiers, as everybody locks them who changes several.
-            let batch: Vec<(ClientId, Timestamp)> = {
-                let mut used = self.used();
-                std::iter::from_fn(|| used.pop_first()).take(BATCH).collect()
-            };
-            if batch.is_empty() {
-                return Ok(());
-            }
-            if let Err(error) = write(store, &batch).await {
-                for (client, at) in batch {
-                    self.note(&client, at);
+            let batch = self.batch(after.as_ref());
+            let Some((last, _)) = batch.last() else { return Ok(()) };
+            after = Some(last.clone());
+            write(store, &batch).await?;
+            let mut used = self.used();
+            for (client, written) in &batch {
+                if used.get(client) == Some(written) {
+                    used.remove(client);
                 }
-                return Err(error);
             }
         }
     }
 
-    fn used(&self) -> MutexGuard<'_, BTreeMap<ClientId, Timestamp>> {
+    /// In the order of the identifiers, as everybody locks them who changes several.
+    fn batch(&self, after: Option<&ClientId>) -> Vec<(ClientId, Use)> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let used = self.used();
+        let batch = used.range((from, Bound::Unbounded)).take(BATCH);
+        batch.map(|(client, noted)| (client.clone(), noted.clone())).collect()
+    }
+
+    fn used(&self) -> MutexGuard<'_, BTreeMap<ClientId, Use>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn write(store: &Database, batch: &[(ClientId, Timestamp)]) -> Result<(), StoreError> {
+async fn write(store: &Database, batch: &[(ClientId, Use)]) -> Result<(), StoreError> {
     let tx = store.begin().await?;
-    for (client, at) in batch {
-        tx.clients().touch(client, *at).await?;
+    for (client, noted) in batch {
+        tx.clients().touch(client, noted.at).await?;
+        for (secret, at) in &noted.secrets {
+            tx.clients().touch_secret(*secret, *at).await?;
+        }
     }
     tx.commit().await?;
     Ok(())

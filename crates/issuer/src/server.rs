@@ -220,8 +220,9 @@ pub async fn start(config: Config, deps: Deps, options: StartOptions) -> Result<
     let mailer = match checked.mail.clone() {
         None => Mailer::default(),
         Some(mail) => {
-            let (mailer, task) =
-                Mailer::new(mail, checked.issuer_url.clone(), Arc::clone(&deps.clock), telemetry.clone())?;
+            let (url, clock) = (checked.issuer_url.clone(), Arc::clone(&deps.clock));
+            let (mailer, mut task) = Mailer::new(mail, store.clone(), url, clock, telemetry.clone())?;
+            task.recall().await?;
             mails = Some(tokio::spawn(task.run(background.clone())));
             mailer
         }
@@ -310,6 +311,7 @@ fn policy(config: &Config, checked: &Checked) -> Policy {
         trusted_proxies: checked.trusted_proxies.clone(),
         owner_scopes: checked.owner_scopes.clone(),
         applications_per_owner: config.applications.per_owner,
+        applications_per_day: config.applications.per_day,
         audit_keep: Some(config.audit.keep).filter(|keep| !keep.is_zero()),
         confirm_within: config.sync.confirm_within,
     }

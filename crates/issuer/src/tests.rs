@@ -68,7 +68,7 @@ impl TestIssuer {
         // Keys are as old as a test says, and follow one another only where it is about that.
         config.keys.publish_for = Duration::ZERO;
         config.keys.rotate_after = Duration::ZERO;
-        config.applications = Applications { scopes: vec!["a".to_owned()], per_owner: 3 };
+        config.applications = Applications { scopes: vec!["a".to_owned()], per_owner: 3, per_day: 4 };
         config.stop = tessera_kit::config::Stopping::at_once();
         let clock = Arc::new(MockClock::default());
         let running = Self::run(&config, &clock, 7).await;

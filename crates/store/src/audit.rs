@@ -13,8 +13,8 @@ use std::net::IpAddr;
 
 use sea_orm::sea_query::{Expr, ExprTrait as _};
 use sea_orm::{
-    ColumnTrait as _, Condition, DatabaseExecutor, DatabaseTransaction, EntityTrait as _, QueryFilter as _,
-    QueryOrder as _, QuerySelect as _,
+    ColumnTrait as _, Condition, DatabaseExecutor, DatabaseTransaction, EntityTrait as _, PaginatorTrait as _,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
 use tessera_types::{Revision, Timestamp};
 
@@ -195,6 +195,11 @@ impl<'a> Audit<'a> {
         }
         let query = audit_record::Entity::find().filter(wanted).order_by_desc(Column::Id).limit(limit);
         query.all(&self.source).await?.into_iter().map(AuditRecord::try_from).collect()
+    }
+
+    /// How many records there are.
+    pub async fn count(&self, filter: &AuditFilter) -> Result<u64, StoreError> {
+        Ok(audit_record::Entity::find().filter(condition(filter)?).count(&self.source).await?)
     }
 
     /// Records after a number, the oldest first.

@@ -86,6 +86,8 @@ pub struct StoredSecret {
     pub expires: Option<Timestamp>,
     /// Whether the server made it.
     pub generated: bool,
+    /// When somebody authenticated with it last, to a minute or so. [`ClientWrites::touch_secret`] writes it.
+    pub last_used: Option<Timestamp>,
 }
 
 /// Which clients to list.
@@ -350,6 +352,17 @@ impl<'a> ClientWrites<'a> {
     pub async fn insert_secret(&self, client: &ClientId, secret: &StoredSecret) -> Result<(), StoreError> {
         let insert = client_secret::Entity::insert(client_secret::row(client, secret));
         insert.exec_without_returning(self.transaction.inner()).await.map_err(|error| self.transaction.fail(error))?;
+        Ok(())
+    }
+
+    /// Says when somebody authenticated with a secret, unless a later time is known.
+    pub async fn touch_secret(&self, secret: Uuid, at: Timestamp) -> Result<(), StoreError> {
+        let last = client_secret::Column::LastUsed;
+        let update = client_secret::Entity::update_many()
+            .set(client_secret::ActiveModel { last_used: Set(Some(at.0)), ..Default::default() })
+            .filter(client_secret::Column::Id.eq(secret))
+            .filter(last.is_null().or(last.lt(at.0)));
+        update.exec(self.transaction.inner()).await.map_err(|error| self.transaction.fail(error))?;
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use sea_orm::{DatabaseTransaction, DbErr, EntityTrait as _, QuerySelect as _};
 use tessera_ledger::event::{Event, Position};
 use tessera_types::Epoch;
 
-use crate::audit::{self, NewRecord};
+use crate::audit::{self, Audit, NewRecord};
 use crate::authorizations::AuthorizationWrites;
 use crate::clients::ClientWrites;
 use crate::consents::ConsentWrites;
@@ -21,6 +21,7 @@ use crate::holders::{self, HolderRecord};
 use crate::kept_secrets::KeptSecretWrites;
 use crate::keys::KeyWrites;
 use crate::log::{self, Log};
+use crate::mails::MailWrites;
 use crate::organizations::OrganizationWrites;
 use crate::scopes::ScopeWrites;
 use crate::sessions::SessionWrites;
@@ -105,6 +106,12 @@ impl Transaction {
         OrganizationWrites::new(self)
     }
 
+    /// Writes mails.
+    #[must_use]
+    pub fn mails(&self) -> MailWrites<'_> {
+        MailWrites::new(self)
+    }
+
     /// Reads and writes sessions.
     #[must_use]
     pub fn sessions(&self) -> SessionWrites<'_> {
@@ -115,6 +122,12 @@ impl Transaction {
     #[must_use]
     pub fn users(&self) -> UserWrites<'_> {
         UserWrites::new(self)
+    }
+
+    /// Reads the audit, without what this transaction has added so far.
+    #[must_use]
+    pub fn audited(&self) -> Audit<'_> {
+        Audit::new((&self.inner).into())
     }
 
     /// Reads the log, without what this transaction has recorded so far.

@@ -7,6 +7,9 @@ use rstest::rstest;
 use serde_json::Value;
 use tessera_testkit::pair::{Backend, Options};
 use tessera_tests::{Client, World, create_client, eventually, post, world, world_with};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 
 const CREDENTIALS: &[(&str, &str)] = &[("grant_type", "client_credentials")];
 
@@ -165,6 +168,81 @@ async fn clients_become_what_a_file_says_once(#[case] backend: Backend) -> Resul
     Ok(())
 }
 
+/// Two clients exchange their names, a third takes one that is given up, and a fourth is new under another.
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_exchange_their_names(#[case] backend: Backend) -> Result<()> {
+    let Some(world) = world(backend).await? else { return Ok(()) };
+    let file = |names: &[(&str, &str)]| -> String {
+        let entry = |(id, name): &(&str, &str)| {
+            format!("[[client]]\nclient_id = \"{id}\"\nname = \"{name}\"\ngrants = [\"client_credentials\"]\n\n")
+        };
+        names.iter().map(entry).collect()
+    };
+    let names = |ids: &[&str]| -> Result<Vec<Value>> {
+        ids.iter().map(|id| Ok(run(&world, &format!("client get {id}"))?["name"].clone())).collect()
+    };
+    steps(&apply(&world, &file(&[("a", "One"), ("b", "Two"), ("c", "Three")]), &[])?)?;
+    let after = file(&[("c", "Other"), ("a", "Two"), ("b", "One"), ("d", "Three")]);
+    let planned = steps(&apply(&world, &after, &["--dry-run"])?)?;
+    assert_eq!(planned.len(), 5, "one steps aside: {planned:?}");
+    assert_eq!(steps(&apply(&world, &after, &[])?)?, planned);
+    assert_eq!(names(&["a", "b", "c", "d"])?, ["Two", "One", "Other", "Three"]);
+    assert_eq!(steps(&apply(&world, &after, &[])?)?, []);
+
+    // A name that somebody keeps is a mistake, and nothing is changed.
+    for (taken, whose) in [(&[("d", "Four"), ("a", "service")][..], "service"), (&[("a", "Five"), ("b", "Five")], "a")]
+    {
+        let refused = apply(&world, &file(taken), &["--yes"])?;
+        let told = text(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(2), "{told}");
+        assert!(told.contains(":6: `") && told.contains(&format!("is the client `{whose}`'s")), "{told}");
+    }
+    assert_eq!(names(&["a", "b", "d"])?, ["Two", "One", "Three"]);
+    Ok(())
+}
+
+/// The first run makes the change, and cannot say that it is confirmed. Nothing is left to do for the second: it waits all the same.
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_was_applied_unconfirmed_is_confirmed_by_applying_it_again(#[case] backend: Backend) -> Result<()> {
+    let options = Options { issuer: "[sync]\nconfirm_within = \"1s\"".to_owned(), ..Options::default() };
+    let Some(world) = world_with(backend, options).await? else { return Ok(()) };
+    let both = "[[client]]\nclient_id = \"job\"\ngrants = [\"client_credentials\"]\n\
+                scopes = [\"orders:read\", \"orders:write\"]\naudiences = [\"orders-api\"]\nsecret_file = \"job.secret\"\n";
+    std::fs::write(world.pair.folder().join("job.secret"), "brought along\n")?;
+    steps(&apply(&world, both, &[])?)?;
+    let job = Client { id: "job".to_owned(), secret: "brought along".to_owned() };
+    let before = token(&world, &job).await?;
+    assert!(world.is_active(&before).await?);
+    let one = both.replace(", \"orders:write\"", "");
+    world.pair.introspector.pause()?;
+    for attempt in ["the first", "the second, which has nothing left to do", "and one that would only make a client"] {
+        let new = "\n[[client]]\nclient_id = \"new\"\ngrants = [\"client_credentials\"]\n";
+        let file = if attempt.starts_with("and") { format!("{one}{new}") } else { one.clone() };
+        let output = apply(&world, &file, &["--yes"])?;
+        let problem: Value = serde_json::from_slice(&output.stderr).with_context(|| text(&output.stderr))?;
+        assert_eq!(
+            (output.status.code(), problem["reason"].as_str()),
+            (Some(6), Some("REVOCATION_UNCONFIRMED")),
+            "{attempt}: {problem}"
+        );
+    }
+    world.pair.introspector.resume()?;
+    eventually("the change is confirmed", async || {
+        let output = apply(&world, &one, &["--yes"])?;
+        ensure!(matches!(output.status.code(), Some(0 | 6)), "{output:?}");
+        Ok(output.status.success().then_some(()))
+    })
+    .await?;
+    assert!(!world.check(&before).await?.active, "in the next call after OK");
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_with_a_mistake_changes_nothing_and_every_mistake_is_told_with_its_line() -> Result<()> {
     let Some(world) = world(Backend::Sqlite).await? else { return Ok(()) };
@@ -230,4 +308,64 @@ async fn an_owner_is_mailed_once_and_never_the_secret() -> Result<()> {
     assert!(mail.contains("app") && mail.contains("Acme") && !mail.contains(&app.secret), "{mail}");
     assert_eq!(mails()?.len(), 1, "once, and for nobody nobody");
     Ok(())
+}
+
+/// A mail server that takes every mail, and answers the end of the first never; the mails' `Message-ID`s as they come.
+async fn mail_server() -> Result<(std::net::SocketAddr, mpsc::UnboundedReceiver<String>)> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let (address, (told, ids)) = (listener.local_addr()?, mpsc::unbounded_channel());
+    tokio::spawn(async move {
+        let mut first = true;
+        while let Ok((stream, _)) = listener.accept().await {
+            let (reader, mut writer) = stream.into_split();
+            let mut lines = BufReader::new(reader).lines();
+            writer.write_all(b"220 test\r\n").await?;
+            while let Some(line) = lines.next_line().await.unwrap_or_default() {
+                let answer: &[u8] = match line.as_str() {
+                    "DATA" => b"354 go on\r\n",
+                    "." if std::mem::take(&mut first) => continue,
+                    line if line == "."
+                        || ["EHLO", "MAIL", "RCPT", "QUIT"].iter().any(|word| line.starts_with(word)) =>
+                    {
+                        b"250 ok\r\n"
+                    }
+                    line => {
+                        if let Some(id) = line.strip_prefix("Message-ID: ") {
+                            told.send(id.to_owned())?;
+                        }
+                        continue;
+                    }
+                };
+                if writer.write_all(answer).await.is_err() {
+                    break;
+                }
+            }
+        }
+        anyhow::Ok(())
+    });
+    Ok((address, ids))
+}
+
+/// It is killed after it has said all of the mail, and before it knows that it was taken.
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_that_a_kill_interrupts_is_sent_at_the_next_start_as_the_same_mail(
+    #[case] backend: Backend,
+) -> Result<()> {
+    let (server, mut ids) = mail_server().await?;
+    let from = "Tessera <no-reply@example.test>";
+    let issuer = format!("[mail]\ntransport = \"smtp\"\nsmtp_url = \"smtp://{server}\"\nfrom = \"{from}\"");
+    let Some(mut world) = world_with(backend, Options { issuer, ..Options::default() }).await? else { return Ok(()) };
+    shop(&world)?;
+    let first = ids.recv().await.context("a mail")?;
+    world.pair.issuer.kill()?;
+    world.pair.issuer.restart().await?;
+    assert_eq!(ids.recv().await.context("the mail again")?, first);
+    eventually("the mail is sent", async || {
+        let metrics = world.pair.issuer.metrics().await?;
+        Ok(metrics.contains("tessera_mails_total{outcome=\"sent\"} 1").then_some(()))
+    })
+    .await
 }

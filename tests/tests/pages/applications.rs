@@ -151,6 +151,30 @@ async fn an_owner_changes_switches_renews_and_deletes() -> Result<()> {
     Ok(())
 }
 
+/// The browser shows the answer to the second form alone: the secret that the application uses goes on, whatever its owner does then.
+#[tokio::test]
+async fn a_renewal_that_was_clicked_twice_leaves_the_secret_in_use_alive() -> Result<()> {
+    let world = shared().await?;
+    let (mut person, organization) = owner(world, "doubler").await?;
+    let app = make(&mut person, "Doubled", &organization).await?;
+    aim(world, &app)?;
+    assert_eq!(token(world, &app).await?.status, 200, "it is in use");
+    open(&mut person, &app).await?;
+    let renew = person.page()?.form(SECRET)?;
+    person.send(&renew, &[]).await?;
+    let lost = shown(&person)?;
+    person.send(&renew, &[]).await?;
+    let answer = person.page()?.answer.clone();
+    assert!(answer.status == 409 && answer.body.contains("A new secret was made"), "{answer:?}");
+    person.submit(SECRET, &[]).await?;
+    let (kept, body) = (shown(&person)?, person.page()?.answer.body.clone());
+    assert!(body.contains("goes on working until <time class=\"moment\""), "{body}");
+    for (client, status) in [(&app, 200), (&kept, 200), (&lost, 401)] {
+        assert_eq!(token(world, client).await?.status, status, "{client:?}");
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_form_that_is_wrong_says_where_and_changes_nothing() -> Result<()> {
     let world = shared().await?;
@@ -267,10 +291,40 @@ async fn what_administrators_keep_to_themselves_is_shown_and_refused() -> Result
     }
     world.pair.tessera_json(&["client", "disable", &app.id, "--yes"])?;
     let body = open(&mut person, &app).await?;
-    assert!(body.contains("Only one of them can activate it") && person.page()?.form(SWITCH).is_err(), "{body}");
+    assert!(body.contains("Only one of them can activate or delete it"), "{body}");
+    assert!(person.page()?.form(SWITCH).is_err() && !body.contains(DELETE), "{body}");
+    person.open(&format!("{DELETE}?client_id={}", app.id)).await?;
+    person.submit(DELETE, &[]).await?;
+    assert_eq!(person.page()?.answer.status, 422, "it is kept to be looked at");
     person.send(&switch, &[("enabled", "yes")]).await?;
     assert_eq!(person.page()?.answer.status, 422);
     assert_eq!(token(world, &app).await?.error(), "invalid_client");
+    Ok(())
+}
+
+/// Security.md, item 43.
+#[tokio::test]
+async fn what_an_owner_does_is_recorded_with_whom_and_where_from() -> Result<()> {
+    let world = shared().await?;
+    let (mut person, organization) = owner(world, "recorded").await?;
+    let app = make(&mut person, "Recorded", &organization).await?;
+    open(&mut person, &app).await?;
+    person.submit(CHANGE, &[("name", "Renamed")]).await?;
+    person.submit(SWITCH, &[("enabled", "no")]).await?;
+    person.submit(SWITCH, &[("enabled", "yes")]).await?;
+    person.submit(SECRET, &[]).await?;
+    person.open(&format!("{DELETE}?client_id={}", app.id)).await?;
+    person.submit(DELETE, &[]).await?;
+    let told = world.pair.tessera_json(&["user", "get", "recorded"])?;
+    let records = world.pair.tessera_json(&["audit", "list", "--target", &app.id])?;
+    let records = records.as_array().context("a list")?;
+    let actions: Vec<&str> = records.iter().rev().filter_map(|record| record["action"].as_str()).collect();
+    let all = ["create", "update", "disable", "enable", "secret.rotate", "delete"].map(|word| format!("client.{word}"));
+    assert_eq!(actions, all);
+    for record in records {
+        assert_eq!((&record["actor"]["kind"], &record["actor"]["id"]), (&"user".into(), &told["user_id"]), "{record}");
+        assert_eq!(record["address"], "127.0.0.1", "{record}");
+    }
     Ok(())
 }
 

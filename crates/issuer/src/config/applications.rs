@@ -15,11 +15,14 @@ pub struct Applications {
     pub scopes: Vec<String>,
     /// How many applications one owner may have before they can make no more: 0 to 10000; 0 leaves making them to administrators.
     pub per_owner: u64,
+    /// How many applications one owner may make within 24 hours, those included that they have deleted since: 0 to 10000; 0 leaves making
+    /// them to administrators.
+    pub per_day: u64,
 }
 
 impl Default for Applications {
     fn default() -> Self {
-        Self { scopes: Vec::new(), per_owner: 100 }
+        Self { scopes: Vec::new(), per_owner: 100, per_day: 100 }
     }
 }
 
@@ -27,6 +30,7 @@ impl Applications {
     /// The scopes that owners may give. Every mistake is told.
     pub(super) fn check(&self, wrong: &mut Mistakes) -> ScopeSet {
         wrong.unless((0..=10_000).contains(&self.per_owner), "applications.per_owner", "0 to 10000");
+        wrong.unless((0..=10_000).contains(&self.per_day), "applications.per_day", "0 to 10000");
         let scopes: Option<Vec<Scope>> = self.scopes.iter().map(|text| text.parse().ok()).collect();
         let fine = scopes.as_ref().is_some_and(|scopes| !scopes.iter().any(Scope::is_reserved));
         wrong.unless(fine, "applications.scopes", "names of scopes, none of them introspect or tessera.*");
@@ -49,10 +53,13 @@ mod tests {
         let mut wrong = Mistakes::default();
         assert!(Applications::default().check(&mut wrong).is_empty() && wrong.0.is_empty());
         for scope in ["tessera.admin", "introspect", "a b", ""] {
-            let bad = Applications { scopes: vec!["orders:read".to_owned(), scope.to_owned()], per_owner: 1 };
+            let bad =
+                Applications { scopes: vec!["orders:read".to_owned(), scope.to_owned()], ..Applications::default() };
             assert_eq!(keys(&bad), ["applications.scopes"], "{scope}");
         }
         let bad = Applications { per_owner: 10_001, ..Applications::default() };
         assert_eq!(keys(&bad), ["applications.per_owner"]);
+        let bad = Applications { per_day: 10_001, ..Applications::default() };
+        assert_eq!(keys(&bad), ["applications.per_day"]);
     }
 }

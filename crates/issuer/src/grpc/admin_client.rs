@@ -56,6 +56,9 @@ impl ClientService for ClientAdministration {
         let cx = access::allow(&self.0, &request, READ).await?;
         let request = request.into_inner();
         let page = Page::read(request.page_size, &request.page_token)?;
+        if request.confirmed {
+            clients::confirmed(&cx).await.map_err(|error| access::refused(&error))?;
+        }
         let after = page.after.as_deref().map(id).transpose()?;
         let name_contains = Some(request.name_contains).filter(|text| !text.is_empty());
         let organization = optional(&request.organization_id, organization_id)?;
@@ -375,5 +378,6 @@ fn secret(stored: &StoredSecret) -> api::ClientSecret {
         create_time: Some(wire::timestamp(stored.created)),
         expire_time: stored.expires.map(wire::timestamp),
         generated: stored.generated,
+        last_used_time: stored.last_used.map(wire::timestamp),
     }
 }

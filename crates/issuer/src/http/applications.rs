@@ -75,7 +75,7 @@ async fn listed(page: &Page, live: &Live, form: &mut Form) -> Result<Application
     Ok(ApplicationsView {
         frame: page.frame(None, paths::APPLICATIONS),
         applications: views::rows(cx, found).await?,
-        may_make: !organizations.is_empty() && cx.policy.applications_per_owner > 0,
+        may_make: !organizations.is_empty() && cx.policy.applications_per_owner.min(cx.policy.applications_per_day) > 0,
         organizations: views::choices(&organizations, organization),
         filter: wanted,
         next,
@@ -102,7 +102,7 @@ pub(super) async fn create(State(cx): State<Context>, request: Request<Body>) ->
         Ok(draft) => draft,
         Err(problems) => return show_new(&page, &live, &typed, problems).await,
     };
-    match owned::create(&page.cx, live.user.id, draft).await {
+    match owned::create(&page.cx, &live, draft).await {
         Ok(created) => SecretView {
             frame: page.frame_of_once(),
             name: created.client.name,
@@ -110,7 +110,7 @@ pub(super) async fn create(State(cx): State<Context>, request: Request<Body>) ->
             client_id: created.client.id.to_string(),
             secret: created.secret,
             new: true,
-            at_once: false,
+            before_until: None,
             confirmed: true,
         }
         .into_response(),
@@ -144,7 +144,7 @@ pub(super) async fn change(State(cx): State<Context>, request: Request<Body>) ->
         Ok(patch) => patch,
         Err(problems) => return show_one(&page, &live, &id, Some(&typed), problems, None).await,
     };
-    match owned::update(&page.cx, live.user.id, &id, version, patch).await {
+    match owned::update(&page.cx, &live, &id, version, patch).await {
         // What somebody else wrote is shown, and not written over.
         Err(AdminError::Conflict) => show_one(&page, &live, &id, None, vec![FormProblem::Conflict], None).await,
         Err(error) if forms::problem(&error).is_some() => {
@@ -166,7 +166,7 @@ pub(super) async fn switch(State(cx): State<Context>, request: Request<Body>) ->
         _ => return page.problem(Problem::Malformed),
     };
     let Some(id) = client_id(&form) else { return page.problem(Problem::Malformed) };
-    match owned::set_enabled(&page.cx, live.user.id, &id, enabled).await {
+    match owned::set_enabled(&page.cx, &live, &id, enabled).await {
         Err(error) if forms::problem(&error).is_some() => {
             show_one(&page, &live, &id, None, forms::problem(&error).into_iter().collect(), None).await
         }
@@ -188,7 +188,7 @@ pub(super) async fn renew(State(cx): State<Context>, request: Request<Body>) -> 
     let at_once = form.value("at_once").is_some();
     let renewed = async {
         let name = owned::find(&cx, live.user.id, &id).await?.name;
-        let rotated = owned::rotate_secret(&page.cx, live.user.id, &id, newest, at_once).await?;
+        let rotated = owned::rotate_secret(&page.cx, &live, &id, newest, at_once).await?;
         Ok::<_, AdminError>((name, rotated))
     };
     match renewed.await {
@@ -199,10 +199,11 @@ pub(super) async fn renew(State(cx): State<Context>, request: Request<Body>) -> 
             client_id: id.to_string(),
             secret: Some(rotated.secret),
             new: false,
-            at_once,
+            before_until: rotated.before_until,
             confirmed: rotated.confirmed,
         }
         .into_response(),
+        Err(AdminError::Conflict) => show_one(&page, &live, &id, None, vec![FormProblem::Renewed], None).await,
         Err(error) => match forms::problem(&error) {
             Some(problem) => show_one(&page, &live, &id, None, vec![problem], None).await,
             None => failed(&page, &error),
@@ -237,7 +238,7 @@ pub(super) async fn delete(State(cx): State<Context>, request: Request<Body>) ->
         Err(response) => return response,
     };
     let Some(id) = client_id(&form) else { return page.problem(Problem::Malformed) };
-    match owned::delete(&page.cx, live.user.id, &id).await {
+    match owned::delete(&page.cx, &live, &id).await {
         Ok(_) => to_list(&page, AppNotice::Deleted),
         Err(error @ AdminError::Unconfirmed(_)) => {
             report::internal(&error);
@@ -329,7 +330,7 @@ fn to(page: &Page, path: &str, notice: AppNotice) -> Response {
     visitor::send_to(&page.url(&format!("{path}{separator}notice={name}"), None), None)
 }
 
-/// An application of somebody else's is not there. Who was disabled meanwhile is signed out.
+/// An application of somebody else's is not there. Whose session has ended meanwhile signs in again.
 fn failed(page: &Page, error: &AdminError) -> Response {
     match error {
         AdminError::UserNotFound => visitor::send_to(&page.url(paths::LOGIN, None), None),

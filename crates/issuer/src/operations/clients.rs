@@ -54,7 +54,7 @@ pub async fn create(cx: &Context, draft: Draft, imported: Option<PresentedSecret
 
 async fn create_as(
     cx: &Context,
-    by: Authority,
+    by: Authority<'_>,
     draft: Draft,
     imported: Option<PresentedSecret>,
 ) -> Result<Created, AdminError> {
@@ -82,10 +82,13 @@ async fn create_as(
     let event = changed_in(&tx, &client).await?;
     tx.record(event);
     tx.audit(by.did(cx, Action::ClientCreate).to(Target::Client(client.id.clone())));
-    let owner = belonging::owner(&tx, &client).await?;
+    let mail = match belonging::owner(&tx, &client).await? {
+        Some(owner) => cx.mailer.application_created(cx, &tx, &client, owner).await?,
+        None => None,
+    };
     let revision = commit(cx, tx).await?;
-    if let Some((owner, organization)) = owner {
-        cx.mailer.application_created(&client, &owner, organization);
+    if let Some(mail) = mail {
+        cx.mailer.send(mail);
     }
     // Nothing to confirm: an introspector that does not know the client yet waits for its tokens' `rev`. Nor is it an error where
     // this process is slow to follow: the secret would be lost with the answer.
@@ -125,14 +128,14 @@ pub async fn update(cx: &Context, id: &ClientId, etag: Option<i64>, patch: Patch
 
 async fn update_as(
     cx: &Context,
-    by: Authority,
+    by: Authority<'_>,
     id: &ClientId,
     etag: Option<i64>,
     patch: Patch,
 ) -> Result<Changed, AdminError> {
     let mut tx = begin(cx).await?;
     let before = tx.clients().find(id).await?.ok_or(AdminError::ClientNotFound)?;
-    by.may(&tx, &before, Doing::Giving).await?;
+    by.may(cx, &tx, &before, Doing::Giving).await?;
     if etag.is_some_and(|etag| etag != before.version) {
         return Err(settled(cx, tx, AdminError::Conflict).await);
     }
@@ -164,10 +167,10 @@ pub async fn set_enabled(cx: &Context, id: &ClientId, enabled: bool) -> Result<C
     set_enabled_as(cx, Authority::Administrator, id, enabled).await
 }
 
-async fn set_enabled_as(cx: &Context, by: Authority, id: &ClientId, enabled: bool) -> Result<Changed, AdminError> {
+async fn set_enabled_as(cx: &Context, by: Authority<'_>, id: &ClientId, enabled: bool) -> Result<Changed, AdminError> {
     let mut tx = begin(cx).await?;
     let before = tx.clients().find(id).await?.ok_or(AdminError::ClientNotFound)?;
-    by.may(&tx, &before, if enabled { Doing::Enabling } else { Doing::Taking }).await?;
+    by.may(cx, &tx, &before, if enabled { Doing::Enabling } else { Doing::Taking }).await?;
     // What an owner has disabled an administrator may disable again, for good.
     let takes_over = before.owner_disabled && !enabled && !by.is_owner();
     if before.enabled == enabled && !takes_over {
@@ -200,12 +203,12 @@ pub async fn delete(cx: &Context, id: &ClientId) -> Result<Revision, AdminError>
     delete_as(cx, Authority::Administrator, id).await
 }
 
-async fn delete_as(cx: &Context, by: Authority, id: &ClientId) -> Result<Revision, AdminError> {
+async fn delete_as(cx: &Context, by: Authority<'_>, id: &ClientId) -> Result<Revision, AdminError> {
     let mut tx = begin(cx).await?;
     let Some(client) = tx.clients().find(id).await? else {
         return Err(settled(cx, tx, AdminError::ClientNotFound).await);
     };
-    by.may(&tx, &client, Doing::Taking).await?;
+    by.may(cx, &tx, &client, Doing::Deleting).await?;
     tx.clients().delete(id).await?;
     tx.record(Event::WatermarkRaised(Subject::Client(id.clone())));
     tx.record(Event::ClientChanged { client: id.clone(), state: None });
@@ -231,6 +234,16 @@ pub async fn revoke_tokens(cx: &Context, id: &ClientId) -> Result<Revision, Admi
     cx.publication.confirm(revision, cx.policy.confirm_within).await?;
     tracing::info!(client_id = %id, %revision, "a client's tokens revoked");
     Ok(revision)
+}
+
+/// Waits until everybody has confirmed whatever was changed so far, by anybody.
+///
+/// # Errors
+/// `Unconfirmed`.
+pub async fn confirmed(cx: &Context) -> Result<(), AdminError> {
+    // In its turn: whoever has lost the answer to a change, and asks, may have come here before it was committed.
+    let revision = commit(cx, begin(cx).await?).await?;
+    Ok(cx.publication.confirm(revision, cx.policy.confirm_within).await?)
 }
 
 /// Begins a change. One at a time: what is read here is what is written, on either database, and so is what introspectors are told.
@@ -288,5 +301,6 @@ fn stored(cx: &Context, hash: SecretHash, generated: bool) -> StoredSecret {
         created: cx.clock.now(),
         expires: None,
         generated,
+        last_used: None,
     }
 }

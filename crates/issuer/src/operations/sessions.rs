@@ -4,7 +4,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use tessera_store::{Action, Actor, Detail, Session, StoreError, Target, User};
+use tessera_ledger::event::{Event, Subject};
+use tessera_store::{Action, Actor, Detail, Session, StoreError, Target, Transaction, User};
 use tessera_types::random;
 use tessera_types::{ErrorCode, Failure, SessionToken, Timestamp};
 use uuid::Uuid;
@@ -130,6 +131,19 @@ pub async fn find(cx: &Context, token: &SessionToken) -> Result<Option<Live>, Se
     let user = cx.store.users().find(session.user).await?.filter(|user| user.enabled);
     let Some(user) = user else { return Ok(None) };
     Ok(Some(Live { session: touched(cx, session, now).await, user }))
+}
+
+/// Whether a session that was found stands still, as a transaction sees it that has kept everybody else out. What has ended it is in the
+/// database, also where this process has not applied it yet; who was disabled has none any more.
+pub(super) async fn stands_in(cx: &Context, tx: &Transaction, live: &Live) -> Result<bool, StoreError> {
+    let Session { token, user, rev, .. } = live.session;
+    let now = cx.clock.now();
+    let there = tx.sessions().find(token).await?.is_some_and(|found| now < found.expires);
+    let watermarks = [Subject::User(user.to_string().into()), Subject::Everything];
+    let raised = tx.log().facts_about(&watermarks.map(|of| Event::WatermarkRaised(of).about())).await?;
+    let place = cx.replica.state().and_then(|state| state.place_of(rev));
+    let overtaken = place.is_none_or(|place| raised.values().any(|fact| place < fact.revision));
+    Ok(there && !overtaken)
 }
 
 /// Keeps that a session was used. It may fail: the session is as good.

@@ -15,7 +15,7 @@ use crate::log::Unconfirmed;
 use crate::minting::MintError;
 use crate::operations::access::AccessError;
 use crate::operations::authorization::{DecideError, Mistake, Untrusted};
-use crate::operations::clients::{AdminError, DraftError};
+use crate::operations::clients::{AdminError, DraftError, OwnerError};
 use crate::operations::introspect::IntrospectError;
 use crate::operations::revoke::RevokeError;
 use crate::operations::sessions::SessionError;
@@ -95,6 +95,12 @@ fn all() -> Vec<Box<dyn Failure>> {
         Box::new(AdminError::ScopeInUse),
         Box::new(AdminError::PublicClient),
         Box::new(AdminError::Conflict),
+        Box::new(OwnerError::NotOfOrganization),
+        Box::new(OwnerError::Scope),
+        Box::new(OwnerError::Administered),
+        Box::new(OwnerError::DisabledByAdministrator),
+        Box::new(OwnerError::TooMany),
+        Box::new(OwnerError::TooManyToday),
         Box::new(DraftError::Name),
         Box::new(DraftError::Description),
         Box::new(DraftError::NoGrant),

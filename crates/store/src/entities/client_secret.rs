@@ -15,6 +15,7 @@ pub struct Model {
     pub created: i64,
     pub expires: Option<i64>,
     pub generated: bool,
+    pub last_used: Option<i64>,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
@@ -32,6 +33,7 @@ impl TryFrom<Model> for StoredSecret {
             created: Timestamp(row.created),
             expires: row.expires.map(Timestamp),
             generated: row.generated,
+            last_used: row.last_used.map(Timestamp),
         })
     }
 }
@@ -45,5 +47,6 @@ pub fn row(client: &ClientId, secret: &StoredSecret) -> ActiveModel {
         created: Set(secret.created.0),
         expires: Set(secret.expires.map(|moment| moment.0)),
         generated: Set(secret.generated),
+        last_used: Set(secret.last_used.map(|moment| moment.0)),
     }
 }

@@ -10,6 +10,7 @@ on_both!(ready:
     a_client_of_the_version_before_reads_as_one_without_what_is_new,
     a_name_is_unique_within_an_organization_and_owner,
     a_use_is_kept_unless_a_later_one_is_known_and_changes_no_version,
+    a_secrets_use_is_kept_unless_a_later_one_is_known,
     clients_are_found_by_organization_and_owner,
     a_taken_id_and_a_taken_name_are_told_apart,
     an_update_needs_the_version_it_changes,
@@ -136,6 +137,23 @@ async fn a_use_is_kept_unless_a_later_one_is_known_and_changes_no_version(f: Fix
     tx.commit().await.expect("commits");
     let found = f.db.clients().find(&client("a").id).await.expect("finds").expect("is there");
     assert_eq!(found.last_used, Some(Timestamp(born + 9)), "an update knows an older one");
+}
+
+async fn a_secrets_use_is_kept_unless_a_later_one_is_known(f: Fixture) {
+    insert(&f, &["a"]).await;
+    let tx = f.db.begin().await.expect("begins");
+    for number in [1, 2] {
+        tx.clients().insert_secret(&client("a").id, &secret(number, None)).await.expect("inserts");
+    }
+    tx.commit().await.expect("commits");
+    for (at, known) in [(5, 5), (3, 5), (9, 9)] {
+        let tx = f.db.begin().await.expect("begins");
+        tx.clients().touch_secret(secret(1, None).id, Timestamp(at)).await.expect("touches");
+        tx.clients().touch_secret(secret(3, None).id, Timestamp(at)).await.expect("nothing is touched");
+        tx.commit().await.expect("commits");
+        let found = f.db.clients().secrets(&client("a").id).await.expect("finds");
+        assert_eq!(found.iter().map(|one| one.last_used).collect::<Vec<_>>(), [None, Some(Timestamp(known))]);
+    }
 }
 
 async fn clients_are_found_by_organization_and_owner(f: Fixture) {

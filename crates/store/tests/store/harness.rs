@@ -157,6 +157,7 @@ pub(crate) fn secret(number: u8, expires: Option<i64>) -> StoredSecret {
         created: Timestamp(1_700_000_000 + i64::from(number)),
         expires: expires.map(Timestamp),
         generated: true,
+        last_used: None,
     }
 }
 

@@ -4,11 +4,11 @@ use anyhow::{Context as _, Result, ensure};
 use tessera_api::admin::v1 as admin;
 use tessera_api::admin::v1::password::Value;
 use tessera_api::oauth::v1::decide_authorization_request::User;
-use tessera_tests::as_bearer;
 use tessera_tests::doors::{BOTH, Grant, Tokens};
 use tessera_tests::people::{CHALLENGE, PASSWORD, People, REDIRECT, VERIFIER, asked, code_in, plain, redemption};
 use tessera_tests::person::{Person, authorization_url};
 use tessera_tests::refusal::CANARY;
+use tessera_tests::{Client, as_bearer, post};
 
 use super::Canaries;
 
@@ -85,7 +85,48 @@ pub(super) async fn succeed(people: &People, canaries: &mut Canaries) -> Result<
         // Used twice.
         at.refuses(&people.app, redemption(&code), "", "invalid_grant").await?;
     }
+    own(people, canaries).await?;
     import(people, canaries).await
+}
+
+/// The secrets of an application that its owner makes and renews: pages show them this once.
+async fn own(people: &People, canaries: &mut Canaries) -> Result<()> {
+    let (world, at) = (&people.world, people.at().http);
+    world.pair.tessera_json(&["org", "create", "Own"])?;
+    world.pair.tessera_json(&["org", "member", "add", "Own", &people.ada.name])?;
+    let mut browser = Person::new(at);
+    browser.open("/login").await?;
+    browser.login(&people.ada.name, PASSWORD).await?;
+    browser.open("/account/applications/new").await?;
+    let page = browser.page()?.answer.body.clone();
+    let organization = between(&page, "<option value=\"org_", "\"").context("an organization to choose")?;
+    let organization = format!("org_{organization}");
+    let fields = [("name", "Own"), ("kind", "service"), ("organization", &*organization), ("enabled", "yes")];
+    browser.submit("/account/applications/new", &fields).await?;
+    let made = shown(&browser)?;
+    browser.open(&format!("/account/applications/application?client_id={}", made.id)).await?;
+    browser.submit("/account/applications/secret", &[]).await?;
+    for client in [made, shown(&browser)?] {
+        canaries.client("an owner's secret", &client);
+        let answer = post(at, "/oauth2/token", Some(&client), &[("grant_type", "client_credentials")]).await?;
+        canaries.token("a token of an owner's", answer.json()?["access_token"].as_str().context("a token")?);
+        browser.open(&format!("/account/applications?name={}", client.secret)).await?;
+    }
+    canaries.cookies(&mut browser)
+}
+
+/// What stands between two texts, the first time.
+fn between<'a>(body: &'a str, before: &str, after: &str) -> Option<&'a str> {
+    body.split_once(before).and_then(|(_, rest)| rest.split_once(after)).map(|(text, _)| text)
+}
+
+/// The credentials on the page that shows them this once.
+fn shown(browser: &Person) -> Result<Client> {
+    let body = &browser.page()?.answer.body;
+    let part = |id: &str| between(body, &format!("<code id=\"{id}\">"), "<").map(str::to_owned);
+    let (id, secret) = part("client-id").zip(part("client-secret")).with_context(|| body.clone())?;
+    ensure!(secret.starts_with("tsk_"), "no secret");
+    Ok(Client { id, secret })
 }
 
 /// Passwords that administrators set.

@@ -1,12 +1,15 @@
 //! `tessera client apply`: makes the clients what a file says they are. Said twice, it changes nothing the second time.
 //!
 //! The whole file is checked, with every name in it, before anything is changed. Deletions come first, then changes, then new clients,
-//! so that a name that is given up can be taken.
+//! so that a name that is given up can be taken; also where two exchange theirs. It ends well only once every introspector has confirmed
+//! what was changed: by this run, or by one before it that could not say so.
 
 pub mod file;
+pub mod order;
 pub mod plan;
 pub mod view;
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -62,13 +65,22 @@ impl Apply {
             self.consent.ask(&question, app.console)?;
         }
         let mut views = Vec::with_capacity(plan.steps.len());
+        let mut etags = HashMap::new();
         for (number, step) in plan.steps.iter().enumerate() {
-            if let Err(problem) = carry_out(&admin, step, &mut views).await {
+            if let Err(problem) = carry_out(&admin, step, &mut etags, &mut views).await {
                 // What was made is shown all the same: generated secrets are shown this once.
                 app.show(&views)?;
                 let message = format!("{} of {} done, then: {}", number, plan.steps.len(), problem.message);
                 return Err(Problem { message, ..problem });
             }
+        }
+        // A run before this one may have changed all there is, unconfirmed: to find nothing left to do confirms nothing.
+        if !plan.confirms()
+            && let Err(problem) = confirmed(&admin).await
+        {
+            app.show(&views)?;
+            let message = format!("the clients are what the file says, but: {}", problem.message);
+            return Err(Problem { message, ..problem });
         }
         app.say(&format!("Made {}.", plan.summary()));
         app.show(&views)
@@ -91,8 +103,20 @@ async fn existing(admin: &Administrator) -> Result<Vec<wire::Client>, Problem> {
     }
 }
 
+/// Waits until every introspector has confirmed whatever was changed so far.
+async fn confirmed(admin: &Administrator) -> Result<(), Problem> {
+    let message = wire::ListClientsRequest { page_size: 1, confirmed: true, ..wire::ListClientsRequest::default() };
+    service(admin).list_clients(admin.request(message)).await?;
+    Ok(())
+}
+
 /// Does a step, and says so where there is something to show, even if it fails after that.
-async fn carry_out(admin: &Administrator, step: &Step, views: &mut Vec<StepView>) -> Result<(), Problem> {
+async fn carry_out(
+    admin: &Administrator,
+    step: &Step,
+    etags: &mut HashMap<String, String>,
+    views: &mut Vec<StepView>,
+) -> Result<(), Problem> {
     match step {
         Step::Delete(client) => {
             let message = wire::DeleteClientRequest { client_id: client.client_id.clone() };
@@ -100,19 +124,36 @@ async fn carry_out(admin: &Administrator, step: &Step, views: &mut Vec<StepView>
         }
         Step::Update { after, fields, enable, .. } => {
             if !fields.is_empty() {
-                let paths = fields.iter().map(|field| field.name.to_owned()).collect();
-                let update_mask = Some(prost_types::FieldMask { paths });
-                let message = wire::UpdateClientRequest { client: Some((**after).clone()), update_mask };
-                service(admin).update_client(admin.request(message)).await?;
+                // Of one that stepped aside, as that left it.
+                let etag = etags.remove(&after.client_id).unwrap_or_else(|| after.etag.clone());
+                let names = fields.iter().map(|field| field.name);
+                update(admin, wire::Client { etag, ..(**after).clone() }, names).await?;
             }
             if let Some(enable) = enable {
                 set_enabled(admin, &after.client_id, *enable).await?;
             }
         }
+        Step::Aside { before, name } => {
+            let renamed = wire::Client { name: name.clone(), ..(**before).clone() };
+            let after = update(admin, renamed, ["name"]).await?;
+            etags.insert(after.client_id, after.etag);
+        }
         Step::Create(checked) => return create(admin, checked, step, views).await,
     }
     views.push(step.view());
     Ok(())
+}
+
+/// Changes the fields of a client that have these names.
+async fn update(
+    admin: &Administrator,
+    client: wire::Client,
+    fields: impl IntoIterator<Item = &'static str>,
+) -> Result<wire::Client, Problem> {
+    let paths = fields.into_iter().map(str::to_owned).collect();
+    let message =
+        wire::UpdateClientRequest { client: Some(client), update_mask: Some(prost_types::FieldMask { paths }) };
+    Ok(service(admin).update_client(admin.request(message)).await?.into_inner().client.unwrap_or_default())
 }
 
 /// One that shall be disabled is so from its first moment. A secret that was made is shown whatever happens then: nobody can ask for

@@ -29,7 +29,7 @@ pub struct Secret {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Make a further secret, shown this once, and give the ones before it an end.
+    /// Make a further secret, shown this once, and give the one in use an end.
     Rotate(Rotate),
     /// List what is known of the secrets, never their values.
     List(List),
@@ -48,7 +48,7 @@ struct Rotate {
     #[arg(value_name = "ID")]
     client_id: ClientId,
 
-    /// How long the secrets from before go on working [default: 24h].
+    /// How long the secret in use, the one used last, goes on working [default: 24h]. Any other ends at once.
     #[arg(long, value_name = "SPAN", value_parser = seconds::parse)]
     overlap: Option<Duration>,
 

@@ -184,6 +184,7 @@ pub struct SecretView {
     origin: &'static str,
     create_time: Option<String>,
     expire_time: Option<String>,
+    last_used_time: Option<String>,
 }
 
 impl From<wire::ClientSecret> for SecretView {
@@ -192,6 +193,7 @@ impl From<wire::ClientSecret> for SecretView {
             origin: if secret.generated { "generated" } else { "imported" },
             create_time: moment(secret.create_time.as_ref()),
             expire_time: moment(secret.expire_time.as_ref()),
+            last_used_time: moment(secret.last_used_time.as_ref()),
             secret_id: secret.secret_id,
         }
     }
@@ -204,6 +206,7 @@ impl View for SecretView {
             ("origin", self.origin.into()),
             ("created", self.create_time.clone().unwrap_or_default()),
             ("expires", self.expire_time.clone().unwrap_or_else(|| "never".into())),
+            ("last used", self.last_used_time.clone().unwrap_or_else(|| "never".into())),
         ])
     }
 
@@ -213,7 +216,7 @@ impl View for SecretView {
 }
 
 impl ListedView for SecretView {
-    const HEAD: &'static [&'static str] = &["SECRET ID", "ORIGIN", "CREATED", "EXPIRES"];
+    const HEAD: &'static [&'static str] = &["SECRET ID", "ORIGIN", "CREATED", "EXPIRES", "LAST USED"];
 
     fn row(&self) -> Vec<String> {
         vec![
@@ -221,6 +224,7 @@ impl ListedView for SecretView {
             self.origin.into(),
             self.create_time.clone().unwrap_or_default(),
             self.expire_time.clone().unwrap_or_else(|| "never".into()),
+            self.last_used_time.clone().unwrap_or_else(|| "never".into()),
         ]
     }
 }

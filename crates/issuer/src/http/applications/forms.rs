@@ -122,6 +122,7 @@ pub(super) fn problem(error: &AdminError) -> Option<FormProblem> {
         AdminError::Draft(DraftError::UnknownOrganization | DraftError::OwnerNotOfOrganization)
         | AdminError::Owner(OwnerError::NotOfOrganization) => FormProblem::Organization,
         AdminError::Owner(OwnerError::TooMany) => FormProblem::TooMany,
+        AdminError::Owner(OwnerError::TooManyToday) => FormProblem::TooManyToday,
         AdminError::Owner(OwnerError::Administered) => FormProblem::Administered,
         AdminError::Owner(OwnerError::DisabledByAdministrator) => FormProblem::DisabledByAdministrator,
         AdminError::Conflict => FormProblem::Conflict,

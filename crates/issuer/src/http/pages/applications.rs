@@ -170,8 +170,8 @@ pub struct SecretView {
     pub secret: Option<PresentedSecret>,
     /// Whether the application is new.
     pub new: bool,
-    /// For a new secret: whether those before have ended.
-    pub at_once: bool,
+    /// For a new secret: until when the one before goes on; none where those before have ended.
+    pub before_until: Option<Timestamp>,
     /// Whether everybody has confirmed the change.
     pub confirmed: bool,
 }
@@ -234,8 +234,12 @@ pub enum FormProblem {
     LogoUrl,
     /// It was changed meanwhile.
     Conflict,
+    /// It was given a new secret meanwhile.
+    Renewed,
     /// They have as many as they may.
     TooMany,
+    /// They have made as many within a day as they may.
+    TooManyToday,
     /// Administrators alone may do this.
     Administered,
     /// An administrator disabled it.
@@ -255,7 +259,12 @@ impl FormProblem {
             Self::FailureUri => Some("failure_uri"),
             Self::SiteUrl => Some("site_url"),
             Self::LogoUrl => Some("logo_url"),
-            Self::Conflict | Self::TooMany | Self::Administered | Self::DisabledByAdministrator => None,
+            Self::Conflict
+            | Self::Renewed
+            | Self::TooMany
+            | Self::TooManyToday
+            | Self::Administered
+            | Self::DisabledByAdministrator => None,
         }
     }
 
@@ -273,7 +282,9 @@ impl FormProblem {
             Self::FailureUri => texts.bad_failure_uri,
             Self::SiteUrl | Self::LogoUrl => texts.bad_url,
             Self::Conflict => texts.conflict,
+            Self::Renewed => texts.renewed_meanwhile,
             Self::TooMany => texts.too_many,
+            Self::TooManyToday => texts.too_many_today,
             Self::Administered => texts.administered,
             Self::DisabledByAdministrator => texts.disabled_by_administrator,
         }
@@ -339,6 +350,12 @@ impl ExistingView {
     }
 }
 
+impl SecretView {
+    fn until(&self, texts: &Texts) -> String {
+        self.before_until.map(|at| when::minute(texts, at)).unwrap_or_default()
+    }
+}
+
 impl Page for ApplicationsView {
     fn frame(&self) -> &Frame {
         &self.frame
@@ -353,7 +370,7 @@ impl Page for ApplicationView {
     fn status(&self) -> StatusCode {
         match self.problems.first() {
             None => StatusCode::OK,
-            Some(FormProblem::Conflict) => StatusCode::CONFLICT,
+            Some(FormProblem::Conflict | FormProblem::Renewed) => StatusCode::CONFLICT,
             Some(_) => StatusCode::UNPROCESSABLE_ENTITY,
         }
     }

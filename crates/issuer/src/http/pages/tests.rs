@@ -139,7 +139,7 @@ fn secret(language: Language) -> SecretView {
         path: "/account/applications".to_owned(),
         secret: tessera_types::PresentedSecret::new(markup()),
         new: false,
-        at_once: true,
+        before_until: Some(Timestamp(0)),
         confirmed: false,
     }
 }

@@ -170,7 +170,9 @@ pub(super) struct ApplicationTexts {
     pub(super) bad_failure_uri: &'static str,
     pub(super) bad_url: &'static str,
     pub(super) conflict: &'static str,
+    pub(super) renewed_meanwhile: &'static str,
     pub(super) too_many: &'static str,
+    pub(super) too_many_today: &'static str,
     pub(super) administered: &'static str,
     pub(super) disabled_by_administrator: &'static str,
 }

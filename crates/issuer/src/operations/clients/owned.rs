@@ -7,10 +7,15 @@
 //!
 //! Threats: a person who gives an application scopes that nobody gave the person (only those that the operator lists); one who gets
 //! at the secret of a client that administers (a client with a reserved scope is out of reach, whoever owns it); one who enables
-//! again what an administrator has disabled; one who asks for somebody else's application (told as one that is not there); and a
-//! program that registers without end.
+//! again what an administrator has disabled, or deletes what was kept to be looked at; one who asks for somebody else's application
+//! (told as one that is not there); a session that was ended while its request waited for the database; and a program that registers,
+//! or registers and deletes, without end.
 
-use tessera_store::{Action, Actor, Client, ClientFilter, NewRecord, Organization, OrganizationFilter, Transaction};
+use std::time::Duration;
+
+use tessera_store::{
+    Action, Actor, AuditFilter, Client, ClientFilter, NewRecord, Organization, OrganizationFilter, Transaction,
+};
 use tessera_types::{
     ClientId, ClientType, ErrorCode, Failure, GrantType, OrganizationId, RedirectUri, Revision, Scope, ScopeSet,
     UserId, WebUrl,
@@ -23,6 +28,10 @@ use super::{
     set_enabled_as, update_as,
 };
 use crate::context::Context;
+use crate::operations::sessions::{self, Live};
+
+/// In which span an owner makes so many applications and no more.
+const DAY: Duration = Duration::from_hours(24);
 
 /// How many organizations an owner may choose from: as many as a page shows.
 const CHOICES: u64 = 200;
@@ -88,23 +97,26 @@ pub enum OwnerError {
     /// They have as many as they may.
     #[error("the owner has as many applications as they may")]
     TooMany,
+    /// They have made as many within a day as they may, those included that they have deleted.
+    #[error("the owner has made as many applications within a day as they may")]
+    TooManyToday,
 }
 
 /// On whose word a client is changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Authority {
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Authority<'a> {
     /// An administrator's.
     Administrator,
-    /// Its owner's.
-    Owner(UserId),
+    /// Its owner's, in a session.
+    Owner(&'a Live),
 }
 
-impl Authority {
+impl Authority<'_> {
     /// The record of something that was done on it.
     pub(super) fn did(self, cx: &Context, action: Action) -> NewRecord {
         match self {
             Self::Administrator => cx.did(action),
-            Self::Owner(user) => cx.did_as(Actor::User(user), action),
+            Self::Owner(live) => cx.did_as(Actor::User(live.user.id), action),
         }
     }
 }
@@ -118,6 +130,8 @@ pub(super) enum Doing {
     Enabling,
     /// Something that only takes away: also who left the organization may.
     Taking,
+    /// Deleting it: so may they, but what an administrator has disabled is kept to be looked at.
+    Deleting,
 }
 
 impl OwnKind {
@@ -157,7 +171,9 @@ impl Failure for OwnerError {
         match self {
             Self::Scope => ErrorCode::InvalidScope,
             Self::NotOfOrganization => ErrorCode::InvalidRequest,
-            Self::Administered | Self::DisabledByAdministrator | Self::TooMany => ErrorCode::FailedPrecondition,
+            Self::Administered | Self::DisabledByAdministrator | Self::TooMany | Self::TooManyToday => {
+                ErrorCode::FailedPrecondition
+            }
         }
     }
 
@@ -168,6 +184,7 @@ impl Failure for OwnerError {
             Self::Administered => "ADMINISTERED",
             Self::DisabledByAdministrator => "DISABLED_BY_ADMINISTRATOR",
             Self::TooMany => "TOO_MANY_APPLICATIONS",
+            Self::TooManyToday => "TOO_MANY_APPLICATIONS_TODAY",
         }
     }
 
@@ -178,43 +195,66 @@ impl Failure for OwnerError {
             Self::Administered => "Administrators manage this application. Ask one of them.",
             Self::DisabledByAdministrator => "An administrator disabled this application. Ask one of them.",
             Self::TooMany => "You have as many applications as one person may. Delete one first.",
+            Self::TooManyToday => {
+                "You have made as many applications within a day as one person may. Try again tomorrow."
+            }
         }
     }
 }
 
-impl Authority {
+impl Authority<'_> {
     /// Who owns what is made on this word alone.
     pub(super) fn is_owner(self) -> bool {
         matches!(self, Self::Owner(_))
     }
 
     /// Whether the client is theirs, and they may do this with it. Within the transaction that does it.
-    pub(super) async fn may(self, tx: &Transaction, client: &Client, doing: Doing) -> Result<(), AdminError> {
-        let Self::Owner(user) = self else { return Ok(()) };
-        if client.owner != Some(user) {
+    pub(super) async fn may(
+        self,
+        cx: &Context,
+        tx: &Transaction,
+        client: &Client,
+        doing: Doing,
+    ) -> Result<(), AdminError> {
+        let Self::Owner(live) = self else { return Ok(()) };
+        if client.owner != Some(live.user.id) {
             return Err(AdminError::ClientNotFound);
         }
-        is_here(tx, user).await?;
+        is_here(cx, tx, live).await?;
         if is_administered(client) {
             return Err(OwnerError::Administered.into());
         }
-        if doing == Doing::Enabling && !client.enabled && !client.owner_disabled {
+        let disabled_by_administrator = !client.enabled && !client.owner_disabled;
+        if disabled_by_administrator && matches!(doing, Doing::Enabling | Doing::Deleting) {
             return Err(OwnerError::DisabledByAdministrator.into());
         }
         match client.organization {
-            Some(organization) if doing != Doing::Taking => acts_in(tx, organization, user).await,
+            Some(organization) if !matches!(doing, Doing::Taking | Doing::Deleting) => {
+                acts_in(tx, organization, live.user.id).await
+            }
             _ => Ok(()),
         }
     }
 
     /// Whether they may make this client.
     pub(super) async fn may_make(self, cx: &Context, tx: &Transaction, client: &Client) -> Result<(), AdminError> {
-        let Self::Owner(user) = self else { return Ok(()) };
-        is_here(tx, user).await?;
+        let Self::Owner(live) = self else { return Ok(()) };
+        let user = live.user.id;
+        is_here(cx, tx, live).await?;
         acts_in(tx, client.organization.ok_or(OwnerError::NotOfOrganization)?, user).await?;
         let theirs = ClientFilter { owner: Some(user), ..ClientFilter::default() };
         if tx.clients().count(&theirs).await? >= cx.policy.applications_per_owner {
             return Err(OwnerError::TooMany.into());
+        }
+        // The audit keeps what was deleted since, for a day at least.
+        let made = AuditFilter {
+            since: Some(cx.clock.now().minus(DAY)),
+            actor: Some(user.to_string()),
+            action: Some(Action::ClientCreate.as_str().to_owned()),
+            ..AuditFilter::default()
+        };
+        if tx.audited().count(&made).await? >= cx.policy.applications_per_day {
+            return Err(OwnerError::TooManyToday.into());
         }
         self.may_give(cx, &ScopeSet::empty(), &client.scopes)
     }
@@ -230,21 +270,21 @@ impl Authority {
 /// Registers an application of a user's own, under an identifier that the server chooses.
 ///
 /// # Errors
-/// `Owner`, `Draft`, `Taken`; `UserNotFound` where they were disabled meanwhile.
-pub async fn create(cx: &Context, user: UserId, draft: OwnDraft) -> Result<Created, AdminError> {
+/// `Owner`, `Draft`, `Taken`; `UserNotFound` where the session has ended meanwhile.
+pub async fn create(cx: &Context, by: &Live, draft: OwnDraft) -> Result<Created, AdminError> {
     let OwnDraft { organization, kind, enabled, rest } = draft;
     // It gets what it asks for, and asks for what it needs (RFC 6749 section 3.3).
     let rest = Patch {
         grants: Some(kind.grants()),
         organization: Some(Some(organization)),
-        owner: Some(Some(user)),
+        owner: Some(Some(by.user.id)),
         ..rest.into_patch(ScopeSet::empty())
     };
     if rest.name.as_ref().is_none_or(String::is_empty) {
         return Err(DraftError::Name.into());
     }
     let draft = Draft { id: None, kind: kind.client_type(), enabled, rest };
-    create_as(cx, Authority::Owner(user), draft, None).await
+    create_as(cx, Authority::Owner(by), draft, None).await
 }
 
 /// One of a user's own applications.
@@ -287,53 +327,54 @@ pub async fn organizations(cx: &Context, user: UserId) -> Result<Vec<Organizatio
 /// Changes one of a user's own applications at the version they saw.
 ///
 /// # Errors
-/// `ClientNotFound`, `Owner`, `Draft`, `Taken`; `Conflict` where it was changed meanwhile; `Unconfirmed`.
+/// `ClientNotFound`, `Owner`, `Draft`, `Taken`; `Conflict` where it was changed meanwhile; `UserNotFound` where the session has ended
+/// meanwhile; `Unconfirmed`.
 pub async fn update(
     cx: &Context,
-    user: UserId,
+    by: &Live,
     id: &ClientId,
     version: i64,
     patch: OwnPatch,
 ) -> Result<Changed, AdminError> {
-    let before = find(cx, user, id).await?;
+    let before = find(cx, by.user.id, id).await?;
     let default_scopes =
         before.default_scopes.iter().filter(|scope| patch.scopes.contains(scope.as_str())).cloned().collect();
     // What was read is what is changed: the version says so.
-    update_as(cx, Authority::Owner(user), id, Some(version), patch.into_patch(default_scopes)).await
+    update_as(cx, Authority::Owner(by), id, Some(version), patch.into_patch(default_scopes)).await
 }
 
 /// Enables or disables one of a user's own applications. They enable what they disabled themself, and nothing that an administrator
 /// did.
 ///
 /// # Errors
-/// `ClientNotFound`, `Owner`, `Conflict`, `Unconfirmed`.
-pub async fn set_enabled(cx: &Context, user: UserId, id: &ClientId, enabled: bool) -> Result<Changed, AdminError> {
-    set_enabled_as(cx, Authority::Owner(user), id, enabled).await
+/// `ClientNotFound`, `Owner`, `Conflict`, `UserNotFound`, `Unconfirmed`.
+pub async fn set_enabled(cx: &Context, by: &Live, id: &ClientId, enabled: bool) -> Result<Changed, AdminError> {
+    set_enabled_as(cx, Authority::Owner(by), id, enabled).await
 }
 
-/// Deletes one of a user's own applications; its tokens are inactive for good.
+/// Deletes one of a user's own applications, unless an administrator has disabled it; its tokens are inactive for good.
 ///
 /// # Errors
-/// `ClientNotFound`, `Owner`, `Unconfirmed`.
-pub async fn delete(cx: &Context, user: UserId, id: &ClientId) -> Result<Revision, AdminError> {
-    delete_as(cx, Authority::Owner(user), id).await
+/// `ClientNotFound`, `Owner`, `UserNotFound`, `Unconfirmed`.
+pub async fn delete(cx: &Context, by: &Live, id: &ClientId) -> Result<Revision, AdminError> {
+    delete_as(cx, Authority::Owner(by), id).await
 }
 
 /// Gives one of a user's own applications a new secret, as [`rotate_secret`](super::rotate_secret) does. `newest` is the newest
-/// secret that they saw: a form that is sent twice makes one.
+/// secret that they saw: a form that is sent twice makes one. Whoever has lost that one makes another, and the one in use goes on.
 ///
 /// # Errors
-/// `ClientNotFound`, `Owner`, `PublicClient`; `Conflict` where there is a newer one.
+/// `ClientNotFound`, `Owner`, `PublicClient`, `UserNotFound`; `Conflict` where there is a newer one.
 pub async fn rotate_secret(
     cx: &Context,
-    user: UserId,
+    by: &Live,
     id: &ClientId,
     newest: Option<Uuid>,
     at_once: bool,
 ) -> Result<Rotated, AdminError> {
-    let overlap = if at_once { std::time::Duration::ZERO } else { DEFAULT_OVERLAP };
+    let overlap = if at_once { Duration::ZERO } else { DEFAULT_OVERLAP };
     let renewal = Renewal { overlap, expires: None, seen: Some(newest) };
-    rotate_as(cx, Authority::Owner(user), id, renewal).await
+    rotate_as(cx, Authority::Owner(by), id, renewal).await
 }
 
 /// Whether a client is administrators' alone, whoever owns it: its credential administers, introspects or follows the log.
@@ -343,10 +384,9 @@ pub fn is_administered(client: &Client) -> bool {
     !client.resources.is_empty() || client.scopes.iter().chain(&client.implicit_scopes).any(Scope::is_reserved)
 }
 
-/// A session is looked at before the transaction: who was disabled since does nothing any more.
-async fn is_here(tx: &Transaction, user: UserId) -> Result<(), AdminError> {
-    let there = tx.users().find(user).await?.is_some_and(|user| user.enabled);
-    if there { Ok(()) } else { Err(AdminError::UserNotFound) }
+/// A session is looked at before the transaction, which may wait its turn: one that has ended since does nothing any more.
+async fn is_here(cx: &Context, tx: &Transaction, live: &Live) -> Result<(), AdminError> {
+    if sessions::stands_in(cx, tx, live).await? { Ok(()) } else { Err(AdminError::UserNotFound) }
 }
 
 async fn acts_in(tx: &Transaction, organization: OrganizationId, user: UserId) -> Result<(), AdminError> {

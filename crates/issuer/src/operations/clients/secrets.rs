@@ -23,6 +23,8 @@ pub struct Rotated {
     pub secret: PresentedSecret,
     /// What is kept of it.
     pub stored: StoredSecret,
+    /// Until when the one before goes on; none where none does.
+    pub before_until: Option<Timestamp>,
     /// Since when the change holds.
     pub revision: Revision,
     /// Whether everybody has confirmed it.
@@ -31,7 +33,7 @@ pub struct Rotated {
 
 /// What secret somebody wants for a client.
 pub(super) struct Renewal {
-    /// How long the newest of those before lives on.
+    /// How long the one in use lives on.
     pub(super) overlap: Duration,
     /// When the new one ends.
     pub(super) expires: Option<Timestamp>,
@@ -40,7 +42,7 @@ pub(super) struct Renewal {
     pub(super) seen: Option<Option<Uuid>>,
 }
 
-/// Gives a client a further secret. Of the ones before, the newest lives on for the overlap and the others end now, so that never
+/// Gives a client a further secret. Of the ones before, the one in use lives on for the overlap and the others end now, so that never
 /// more than two live.
 ///
 /// # Errors
@@ -56,7 +58,7 @@ pub async fn rotate_secret(
 
 pub(super) async fn rotate_as(
     cx: &Context,
-    by: Authority,
+    by: Authority<'_>,
     id: &ClientId,
     Renewal { overlap, expires, seen }: Renewal,
 ) -> Result<Rotated, AdminError> {
@@ -66,21 +68,21 @@ pub(super) async fn rotate_as(
     }
     let mut tx = begin(cx).await?;
     let (client, secrets) = tx.clients().find_with_secrets(id).await?.ok_or(AdminError::ClientNotFound)?;
-    by.may(&tx, &client, Doing::Giving).await?;
+    by.may(cx, &tx, &client, Doing::Giving).await?;
     if client.kind == ClientType::Public {
         return Err(AdminError::PublicClient);
     }
     if seen.is_some_and(|seen| seen != secrets.first().map(|secret| secret.id)) {
-        return Err(AdminError::Conflict);
+        return Err(settled(cx, tx, AdminError::Conflict).await);
     }
-    let mut live: Vec<&StoredSecret> = secrets.iter().filter(|s| s.expires.is_none_or(|at| now < at)).collect();
-    live.sort_by_key(|s| std::cmp::Reverse((s.created, s.id)));
-    // What has ended need not be kept; what is kept besides the newest would make three.
-    let kept = if overlap.is_zero() { None } else { live.first().map(|s| s.id) };
-    for old in secrets.iter().filter(|s| Some(s.id) != kept) {
+    // What has ended need not be kept; what is kept besides the one in use would make three.
+    let before = if overlap.is_zero() { None } else { in_use(cx, id, &secrets) };
+    for old in secrets.iter().filter(|s| Some(s.id) != before.map(|s| s.id)) {
         tx.clients().delete_secret(id, old.id).await?;
     }
-    tx.clients().expire_secrets(id, now.plus(overlap)).await?;
+    let end = now.plus(overlap);
+    tx.clients().expire_secrets(id, end).await?;
+    let before_until = before.map(|s| s.expires.map_or(end, |at| at.min(end)));
     let secret = PresentedSecret::generate(&*cx.random);
     // A second apart at least, so that of two rotations within one it is known which came later.
     let created = secrets.iter().map(|s| Timestamp(s.created.0 + 1)).fold(now, Timestamp::max);
@@ -97,7 +99,17 @@ pub(super) async fn rotate_as(
         Err(Unconfirmed { .. }) => false,
     };
     tracing::info!(client_id = %id, %revision, confirmed, "client secret rotated");
-    Ok(Rotated { secret, stored: kept, revision, confirmed })
+    Ok(Rotated { secret, stored: kept, before_until, revision, confirmed })
+}
+
+/// Of a client's secrets that live, the one that was used last: the newest may be one that nobody has kept, as where a form was sent
+/// twice. Where none was used, as far as anybody knows, the oldest: that one has had the time to be given to the client.
+fn in_use<'a>(cx: &Context, id: &ClientId, secrets: &'a [StoredSecret]) -> Option<&'a StoredSecret> {
+    let now = cx.clock.now();
+    let live = || secrets.iter().filter(|s| s.expires.is_none_or(|at| now < at));
+    let used = |s: &StoredSecret| s.last_used.max(cx.last_used.of_secret(id, s.id));
+    let last = live().filter(|s| used(s).is_some()).max_by_key(|s| (used(s), s.created, s.id));
+    last.or_else(|| live().min_by_key(|s| (s.created, s.id)))
 }
 
 /// What is known of a client's secrets, the newest first.

@@ -113,6 +113,7 @@ impl Setup<'_> {
             created: now,
             expires: None,
             generated: true,
+            last_used: None,
         };
         tx.clients().insert_secret(&id, &kept).await?;
         tx.record(changed(&client, true));

@@ -350,7 +350,7 @@ impl Setup<'_> {
 
     fn stored(&self, hash: SecretHash) -> StoredSecret {
         let id = Uuid::from_bytes(random::bytes(self.random));
-        StoredSecret { id, hash, created: self.clock.now(), expires: None, generated: false }
+        StoredSecret { id, hash, created: self.clock.now(), expires: None, generated: false, last_used: None }
     }
 }
 

@@ -153,6 +153,7 @@ impl Belongings {
             created: self.created,
             expires: Some(self.expires),
             generated: true,
+            last_used: None,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The difference between the clients there are and those a file wants.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use tessera_api::admin::v1 as wire;
@@ -9,6 +9,7 @@ use tessera_types::Scope;
 use super::super::update::taken_away;
 use super::super::view::profile_word;
 use super::file::{Checked, Mistakes};
+use super::order::{Place, in_order};
 use super::view::{Change, StepView};
 use crate::problem::Problem;
 use crate::seconds;
@@ -34,6 +35,13 @@ pub enum Step {
         /// Whether it is to be enabled, or disabled.
         enable: Option<bool>,
     },
+    /// It gives up its name for a moment: another takes it, and it takes another's.
+    Aside {
+        /// As it is.
+        before: Box<wire::Client>,
+        /// What it is called meanwhile.
+        name: String,
+    },
     /// It is new.
     Create(Box<Checked>),
 }
@@ -52,13 +60,26 @@ impl Plan {
     /// The difference.
     ///
     /// # Errors
-    /// Usage, where the file wants of a client what cannot be changed.
+    /// Usage, where the file wants of a client what cannot be changed, or a name that is another's.
     pub fn new(path: &Path, wanted: Vec<Checked>, existing: Vec<wire::Client>, prune: bool) -> Result<Self, Problem> {
         let mut left: HashMap<String, wire::Client> =
             existing.into_iter().map(|client| (client.client_id.clone(), client)).collect();
         let mut mistakes = Mistakes::new(path, "");
         let (mut changed, mut new) = (Vec::new(), Vec::new());
+        let mut taken: HashSet<Place> = left.values().map(Place::of).collect();
+        let named: HashSet<String> = wanted.iter().map(|one| one.client.client_id.clone()).collect();
+        let stays = |client: &wire::Client| !named.contains(&client.client_id) && !(prune && may_go(client));
+        let mut holders: HashMap<Place, String> = left
+            .values()
+            .filter(|client| stays(client))
+            .map(|client| (Place::of(client), client.client_id.clone()))
+            .collect();
         for one in wanted {
+            let (id, place) = (one.client.client_id.clone(), Place::of(&one.client));
+            taken.insert(place.clone());
+            if let Some(other) = holders.insert(place, id.clone()) {
+                mistakes.add(one.line, format!("`{id}`: the name `{}` is the client `{other}`'s", one.client.name));
+            }
             match left.remove(&one.client.client_id) {
                 None => new.push(Step::Create(Box::new(one))),
                 Some(before) => {
@@ -69,8 +90,9 @@ impl Plan {
         }
         mistakes.settle()?;
         let mut surplus: Vec<wire::Client> = if prune { left.into_values().collect() } else { Vec::new() };
-        surplus.retain(|client| !client.scopes.iter().any(|scope| is_reserved(scope)));
+        surplus.retain(may_go);
         surplus.sort_by(|one, other| one.client_id.cmp(&other.client_id));
+        let changed = in_order(changed, &mut taken);
         let steps = surplus.into_iter().map(Box::new).map(Step::Delete).chain(changed).chain(new).collect();
         Ok(Self { steps })
     }
@@ -85,6 +107,12 @@ impl Plan {
             count(|step| matches!(step, Step::Update { .. })),
             count(|step| matches!(step, Step::Create(_))),
         )
+    }
+
+    /// Whether a step waits until everybody has confirmed it, and so whatever was changed before.
+    #[must_use]
+    pub fn confirms(&self) -> bool {
+        self.steps.iter().any(|step| !matches!(step, Step::Create(_)))
     }
 
     /// The steps as they are shown.
@@ -106,7 +134,7 @@ impl Plan {
                     let lost = taken_away(before, after);
                     (!lost.is_empty()).then(|| format!("take {} from `{}`", lost.join(", "), before.client_id))
                 }
-                Step::Create(_) => None,
+                Step::Aside { .. } | Step::Create(_) => None,
             })
             .collect();
         let question = format!("This will {}; their older tokens become inactive. Go on?", losers.join(", "));
@@ -120,7 +148,7 @@ impl Step {
     pub fn view(&self) -> StepView {
         let (action, client_id) = match self {
             Self::Delete(client) => ("delete", &client.client_id),
-            Self::Update { before, .. } => ("update", &before.client_id),
+            Self::Update { before, .. } | Self::Aside { before, .. } => ("update", &before.client_id),
             Self::Create(one) => ("create", &one.client.client_id),
         };
         let mut changes = Vec::new();
@@ -128,6 +156,9 @@ impl Step {
             let change = |field: &Difference| Change::new(field.name, field.from.clone(), field.to.clone());
             changes.extend(fields.iter().map(change));
             changes.extend(enable.map(|to| Change::new("enabled", (!to).to_string(), to.to_string())));
+        }
+        if let Self::Aside { before, name } = self {
+            changes.push(Change::new("name", before.name.clone(), name.clone()));
         }
         StepView { action, client_id: client_id.clone(), changes, client_secret: None }
     }
@@ -193,6 +224,11 @@ fn sorted(words: &[String]) -> String {
     let mut words = words.to_vec();
     words.sort_unstable();
     words.join(" ")
+}
+
+/// Whether pruning deletes it: never an administrator or an introspector.
+fn may_go(client: &wire::Client) -> bool {
+    !client.scopes.iter().any(|scope| is_reserved(scope))
 }
 
 /// What cannot be read is nobody's to delete either.
