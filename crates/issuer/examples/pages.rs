@@ -61,7 +61,7 @@ fn frame(language: Language, here: &str) -> Frame {
 }
 
 fn client(name: &str, redirect: &str) -> ClientView {
-    ClientView { name: name.to_owned(), redirect: redirect.to_owned() }
+    ClientView { name: name.to_owned(), redirect: redirect.to_owned(), failure: None, site: None, logo: None }
 }
 
 fn album() -> ClientView {

@@ -141,6 +141,8 @@ pub struct Terms {
     pub unasked: Unasked,
     /// Whether refresh tokens are given out.
     pub refresh: bool,
+    /// Whether a client with the password grant has the refresh token grant with it.
+    pub password_refreshes: bool,
     /// Whether a refresh ends the access token before it.
     pub retires_access: bool,
 }
@@ -166,6 +168,7 @@ impl Terms {
             implicit: ScopeSet::empty(),
             unasked: Unasked::Defaults,
             refresh: true,
+            password_refreshes: false,
             retires_access: false,
         }
     }
@@ -279,6 +282,12 @@ impl Asked<'_> {
     /// The audience asked for must be the client's; none asked for is its first (RFC 8707 section 2).
     fn audience_of(&self, cx: &Context, client: &Client) -> Result<Audience, TokenError> {
         choose_audience(cx, client, self.audience)
+    }
+
+    /// Whether a client is given refresh tokens here, and may use them.
+    fn may_refresh(&self, client: &Client) -> bool {
+        let with_password = self.terms.password_refreshes && client.grants.contains(&GrantType::Password);
+        self.terms.refresh && (with_password || client.grants.contains(&GrantType::RefreshToken))
     }
 
     /// The shape of a client's tokens here.

@@ -3,4 +3,7 @@
 mod access;
 mod applications;
 mod clients;
+mod files;
+mod organizations;
+mod scopes;
 mod users;

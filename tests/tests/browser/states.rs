@@ -7,6 +7,7 @@ use tessera_tests::person::Person;
 use tessera_tests::shared::shared;
 use tessera_tests::{World, create_client};
 
+use crate::application::Door;
 use crate::gallery::Gallery;
 
 const LONG: &str = "The Extraordinarily Long-Winded Association of Amateur Astronomers and Photographers of the Northern \
@@ -87,6 +88,10 @@ impl Tour {
         let person = self.own("tour-consenting");
         user_with(self.world, &person, &["--name", "Ada Lovelace", "--email", &format!("{person}@example.test")])?;
         let usual = self.own("tour-consent");
+        let site = Door::open().await?;
+        let (site_url, logo_url) = (site.url("/"), site.url("/logo.svg?v=1"));
+        site.stay_open();
+        let seen = ["--site-url", &site_url, "--logo-url", &logo_url];
         let named = |id: &str, name: &str| self.world.pair.tessera_json(&["client", "update", id, "--name", name]);
         let scope = |name: &str, texts: &[&str]| {
             let texts: Vec<&str> = texts.iter().flat_map(|text| ["--description", text]).collect();
@@ -102,7 +107,7 @@ impl Tour {
         )?;
         scope(&bare, &[])?;
         let grant = ["--public", "--grant", "authorization_code", "--redirect-uri", REDIRECT_URI];
-        create_client(&self.world.pair, &usual, &[&grant[..], &["--scope", &photos, &albums]].concat())?;
+        create_client(&self.world.pair, &usual, &[&grant[..], &["--scope", &photos, &albums], &seen].concat())?;
         named(&usual, self.either("Photo Album", "Album photo"))?;
         let long = self.own("tour-long");
         create_client(&self.world.pair, &long, &[&grant[..], &["--scope", &photos, &albums, &bare]].concat())?;
@@ -118,6 +123,10 @@ impl Tour {
         self.see("consent-long").await?;
         self.browser.follow("button[value=allow]").await?;
         self.open(&ask(&usual, &[("scope", &format!("{photos} {albums}"))])).await?;
+        let shown =
+            "const logo = document.querySelector('.tile img'); return logo.complete && logo.naturalWidth === 88";
+        ensure!(self.browser.script(shown, &[]).await? == true, "the policy lets the logo in");
+        ensure!(self.browser.sees(&format!("main a[href='{site_url}']")).await?, "its site is a link");
         self.see("consent").await?;
         self.open(&ask(&least, &[("scope", "")])).await?;
         self.see("consent-nothing").await?;

@@ -115,6 +115,30 @@ async fn a_person_logs_in_allows_lands_at_the_client_and_takes_the_access_back()
     walk.all_the_way().await
 }
 
+/// Chromium holds the page's policy against where the answer to its form is sent: a denial goes to another port than a code does.
+#[tokio::test]
+async fn a_denial_lands_where_the_application_wants_to_be_told_of_errors() -> Result<()> {
+    let Some(programs) = Programs::find()? else { return Ok(()) };
+    let world = shared().await?;
+    user(world, "walk-denying")?;
+    let (app, errors) = Application::told_elsewhere(world, "walk-told-elsewhere").await?;
+    let browser = Browser::start(&programs, "en").await?;
+    let walk = Walk { world, browser, app, username: "walk-denying".to_owned() };
+    walk.ask(&[]).await?;
+    walk.sign_in(PASSWORD).await?;
+    let (clicked, landed) = tokio::join!(walk.browser.follow("button[value=deny]"), errors.visited("/failed"));
+    clicked?;
+    let landed = landed?;
+    assert_eq!(parameter(&landed, "error").as_deref(), Some("access_denied"), "{landed}");
+    assert_eq!(parameter(&landed, "state").as_deref(), Some("s1"), "{landed}");
+    ensure!(walk.browser.sees("#back").await?, "the browser shows the application: {}", walk.browser.url().await?);
+    // A code goes where it always does.
+    walk.ask(&[]).await?;
+    let landed = walk.click_and_land("button[value=allow]").await?;
+    assert!(parameter(&landed, "code").is_some(), "{landed}");
+    Ok(())
+}
+
 #[tokio::test]
 async fn all_of_it_works_without_script() -> Result<()> {
     let Some(walk) = Walk::start("walk-plain", "en").await? else { return Ok(()) };

@@ -5,11 +5,11 @@ use tessera_tests::person::{Landing, Person};
 use tessera_tests::shared::shared;
 use tessera_tests::{Answer, request};
 
-use tessera_tests::cast::{ORIGIN, PASSWORD, application, ask, get, hidden, send, user};
+use tessera_tests::cast::{ORIGIN, PASSWORD, application, ask, client, get, hidden, send, user};
 
 /// Item 19: the policy of every page, up to where its forms may lead.
-const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; \
-                      frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; frame-ancestors 'none'; base-uri 'none'; \
+                      img-src 'self' data:; form-action 'self'";
 
 fn assert_guarded(answer: &Answer, leads_to_client: bool, case: &str) {
     for (name, value) in [
@@ -96,6 +96,41 @@ async fn every_page_in_every_state_is_guarded() -> Result<()> {
             assert_guarded(&send(world, &mut person, path, &fields).await?, false, path);
         }
     }
+    Ok(())
+}
+
+/// What a client brings: its logo is the one picture from elsewhere, on the page that asks alone; and a denial may go where it wants to be
+/// told of errors, from every page of its transaction.
+#[tokio::test]
+async fn a_policy_lets_in_a_clients_logo_and_lets_out_to_its_place_for_errors() -> Result<()> {
+    let world = shared().await?;
+    let what_people_see = ["--site-url", "https://pictured.example/", "--logo-url", "https://logos.example/a.png?v=1"];
+    let more = [&["--public", "--failure-uri", "https://errors.example/failed"], &what_people_see[..]].concat();
+    client(world, "pictured", &more)?;
+    user(world, "pictured-user")?;
+    let plain = format!("{POLICY} {ORIGIN} https://errors.example");
+    let policy = |answer: &Answer| answer.header("content-security-policy").unwrap_or_default().to_owned();
+    let mut person = Person::new(world.pair.ports.issuer_http);
+    person.open(&ask("pictured", &[])).await?;
+    let login = person.page()?.clone();
+    assert_eq!(policy(&login.answer), plain, "the login page");
+    assert!(!login.answer.body.contains("logos.example"), "{}", login.answer.body);
+    let (csrf, name) = (hidden(&login, "/login", "csrf")?, hidden(&login, "/login", "request")?);
+    let fields = [("csrf", &*csrf), ("request", &*name), ("username", "pictured-user"), ("password", PASSWORD)];
+    assert_eq!(policy(&send(world, &mut person, "/login", &fields).await?), plain, "on the way");
+    person.login("pictured-user", PASSWORD).await?;
+    let consent = person.page()?.clone();
+    let pictured = plain.replace("data:", "data: https://logos.example/a.png");
+    assert_eq!(policy(&consent.answer), pictured, "the consent page");
+    assert_eq!(consent.answer.header("referrer-policy"), Some("no-referrer"));
+    let body = &consent.answer.body;
+    assert!(body.contains("<img src=\"https://logos.example/a.png?v=1\" alt=\"\""), "{body}");
+    assert!(body.contains("<a href=\"https://pictured.example/\" rel=\"noopener"), "{body}");
+    let fields = [("csrf", &*hidden(&consent, "/consent", "csrf")?), ("request", &*name), ("decision", "deny")];
+    let denied = send(world, &mut person, "/consent", &fields).await?;
+    assert_eq!((denied.status, policy(&denied)), (303, plain), "{denied:?}");
+    let location = denied.header("location").unwrap_or_default();
+    assert!(location.starts_with("https://errors.example/failed?error=access_denied&"), "{location}");
     Ok(())
 }
 

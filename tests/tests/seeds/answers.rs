@@ -68,6 +68,16 @@ impl Told {
         Self::new(401, "invalid_request", "The refresh token is invalid.", 8).hinting(hint)
     }
 
+    pub(crate) fn code() -> Self {
+        Self::new(400, "invalid_grant", "The authorization code is invalid.", 10)
+    }
+
+    pub(crate) fn no_keys() -> Self {
+        let warning = "OAuth authorization is not available as encryption keys configuration was not complete. \
+                       Please contact your administrator.";
+        Self::new(503, "temporarily_unavailable", warning, 7)
+    }
+
     fn body(&self, system: System) -> Value {
         let mut body = json!({"error": self.error, "error_description": self.description, "message": self.description});
         if let Some(hint) = &self.hint {
@@ -132,10 +142,19 @@ pub(crate) fn access(answer: &Answer) -> Result<String> {
     text(&tokens(answer)?, "access_token")
 }
 
+/// The header of a token.
+pub(crate) fn header(token: &str) -> Result<Value> {
+    part(token, 0)
+}
+
 /// The claims of a token, unverified.
 pub(crate) fn claims(token: &str) -> Result<Value> {
-    let claims = token.split('.').nth(1).context("a JWT")?;
-    Ok(serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims)?)?)
+    part(token, 1)
+}
+
+fn part(token: &str, number: usize) -> Result<Value> {
+    let part = token.split('.').nth(number).context("a JWT")?;
+    Ok(serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part)?)?)
 }
 
 /// The scopes of a token, in both spellings, which must agree.

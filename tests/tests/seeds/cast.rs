@@ -33,9 +33,9 @@ impl System {
 pub(crate) struct Seeds {
     /// The pair and its resource server, which may ask about every token here.
     pub(crate) world: World,
-    /// Oro's machine: client credentials.
+    /// Oro's machine: client credentials, in the organization `Acme`, owned by `admin`.
     pub(crate) machine: Client,
-    /// Oro's first-party client: password and refresh token.
+    /// Oro's first-party client: password, and what comes with it.
     pub(crate) front: Client,
     /// The slides' application: authorization code and client credentials.
     pub(crate) application: Client,
@@ -55,7 +55,10 @@ pub(crate) const PASSWORD: &str = "shopware";
 /// Where the slides' application is sent back to.
 pub(crate) const CALLBACK: &str = "https://app/cb";
 
-/// The shape of the shops' tokens, and the audience the resource server asks for.
+/// The audience the resource server asks for.
+pub(crate) const AUDIENCE: [&str; 2] = ["--audience", "orders-api"];
+
+/// The same, and the shape of the shops' tokens wherever one is asked for.
 pub(crate) const LEGACY: [&str; 4] = ["--claims-profile", "legacy", "--audience", "orders-api"];
 
 /// The one pair of this process.
@@ -72,15 +75,18 @@ async fn assemble() -> Result<Seeds> {
     {
         pair.tessera_json(&["scope", "create", scope])?;
     }
+    user(pair, "admin", PASSWORD)?;
     prestashop(pair)?;
     shopware(pair)?;
-    let machine = client(pair, "oro-machine", &["--grant", "client_credentials"])?;
-    let front = client(pair, "oro-front", &["--grant", "password", "refresh_token", "--scope", "read", "write"])?;
+    pair.tessera_json(&["org", "create", "Acme"])?;
+    pair.tessera_json(&["org", "member", "add", "Acme", "admin"])?;
+    let owned = ["--grant", "client_credentials", "--organization", "Acme", "--owner", "admin"];
+    let machine = create_client(pair, "oro-machine", &[&owned[..], &AUDIENCE].concat())?;
+    let front = client(pair, "oro-front", &["--grant", "password", "--scope", "read", "write"])?;
     let slides = ["--grant", "authorization_code", "client_credentials", "--scope", "read", "--redirect-uri", CALLBACK];
     let application = create_client(pair, "slides", &[&slides[..], &["--audience", "orders-api"]].concat())?;
     let person = ["--grant", "password", "--public", "--audience", "orders-api"];
     create_client(pair, "slides-first-party", &person)?;
-    user(pair, "admin", PASSWORD)?;
     let lifeline = keep(&world)?;
     Ok(Seeds { world, machine, front, application, _lifeline: lifeline })
 }
@@ -99,15 +105,15 @@ fn shopware(pair: &Pair) -> Result<()> {
     imported(pair, SHOPWARE_INTEGRATION, SHOPWARE_SECRET, &integration)
 }
 
-/// A client with the shops' claims.
+/// A client with the shops' claims wherever it asks.
 pub(crate) fn client(pair: &Pair, id: &str, shape: &[&str]) -> Result<Client> {
     create_client(pair, id, &[shape, &LEGACY].concat())
 }
 
-/// A client that brings its secret from the system it was registered with.
+/// A client that brings its secret from the system it was registered with. Of its claims it says nothing: they are the endpoint's.
 pub(crate) fn imported(pair: &Pair, id: &str, secret: &str, shape: &[&str]) -> Result<()> {
     let file = private(pair, &format!("{id}.secret"), secret)?;
-    client(pair, id, &[shape, &["--secret-file", &file]].concat()).map(drop)
+    create_client(pair, id, &[shape, &AUDIENCE, &["--secret-file", &file]].concat()).map(drop)
 }
 
 /// A person.

@@ -3,12 +3,13 @@
 use anyhow::Result;
 use rstest::rstest;
 use tessera_store::{Database, DatabaseOptions, RefreshFamily};
+use tessera_testkit::process::exchange_all;
 use tessera_tests::shared::shared;
-use tessera_tests::{Answer, Client, FORM, form, request};
+use tessera_tests::{Answer, Client, FORM, create_client, form, request};
 use tessera_types::{RefreshToken, Timestamp};
 
 use crate::answers::{Told, assert_told, text, tokens};
-use crate::cast::{PASSWORD, Seeds, System, client, imported, post_json, seeds, user};
+use crate::cast::{AUDIENCE, PASSWORD, Seeds, System, client, imported, post_json, seeds, user};
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 
@@ -287,6 +288,61 @@ async fn credentials_in_the_body_need_nothing_of_a_header_that_was_left_behind(#
         let answer = request(at, "POST", system.path(), &headers, &body).await?;
         assert_eq!(answer.status, 200, "{left}: {answer:?}");
     }
+    Ok(())
+}
+
+/// A public client has no secret, and what a header says of another client is none of it. Where the body says no more than the header's
+/// name, the header's password is its own.
+#[rstest]
+#[case::prestashop(System::PrestaShop)]
+#[case::shopware(System::Shopware)]
+#[case::oro(System::Oro)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_headers_password_is_of_the_client_that_the_header_names_and_of_no_other(
+    #[case] system: System,
+) -> Result<()> {
+    let seeds = seeds().await?;
+    let client = a_client(seeds, &id(system, "by-header"))?;
+    let public = id(system, "public");
+    let shape = ["--public", "--grant", "password", "--scope", "read"];
+    create_client(seeds.pair(), &public, &[&shape[..], &AUDIENCE].concat())?;
+    let ask = async |authorization: &str, fields: &[(&str, &str)]| {
+        let headers = [FORM, ("authorization", authorization)];
+        request(seeds.pair().ports.issuer_http, "POST", system.path(), &headers, form(fields)).await
+    };
+    if system != System::PrestaShop {
+        let person = [("grant_type", "password"), ("username", "admin"), ("password", PASSWORD)];
+        let fields = [&person[..], &[("client_id", &*public)]].concat();
+        let answer = ask("Basic YTpi", &fields).await?;
+        assert_eq!(answer.status, 200, "a header that was left behind: {answer:?}");
+        let own = Client { id: public.clone(), secret: "guessed".to_owned() };
+        assert_told(&ask(&own.basic(), &fields).await?, system, &Told::client(), "a secret of its own");
+    }
+    let named = &credentials(&client.id, "")[..2];
+    assert_eq!(ask(&client.basic(), named).await?.status, 200, "the same client");
+    let another = Client { id: "another".to_owned(), secret: client.secret.clone() };
+    assert_told(&ask(&another.basic(), named).await?, system, &Told::client(), "another client's password");
+    Ok(())
+}
+
+/// `curl -X POST`, and nothing else: no body, no length and no type.
+#[rstest]
+#[case::prestashop(System::PrestaShop)]
+#[case::shopware(System::Shopware)]
+#[case::oro(System::Oro)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_with_no_body_at_all_lacks_its_grant_type(#[case] system: System) -> Result<()> {
+    let seeds = seeds().await?;
+    let at = seeds.pair().ports.issuer_http;
+    let bare = format!("POST {} HTTP/1.1\r\nhost: {at}\r\nconnection: close\r\n\r\n", system.path());
+    let (status, head, body) = exchange_all(at, bare).await?;
+    assert_told(&Answer { status, head, body }, system, &Told::grant_type(), "no body");
+    for headers in [&[][..], &[FORM]] {
+        let empty = request(at, "POST", system.path(), headers, "").await?;
+        assert_told(&empty, system, &Told::grant_type(), "an empty body");
+    }
+    // What says that it is JSON has to be.
+    assert_told(&request(at, "POST", system.path(), &[JSON], "").await?, system, &Told::malformed(), "empty JSON");
     Ok(())
 }
 

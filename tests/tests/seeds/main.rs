@@ -4,9 +4,12 @@
 
 mod answers;
 mod cast;
+mod claims;
+mod configured;
 mod failures;
 mod https;
 mod oracles;
+mod oro;
 mod refreshing;
 mod rules;
 mod scopes;

@@ -91,6 +91,35 @@ async fn a_refresh_ends_the_access_token_before_it_at_oro_alone(
     Ok(())
 }
 
+/// Seed 004 knows an application with the password grant, and its answer has a refresh token; so has seed 002's. At these paths the one
+/// brings the other with it, and at the RFC's it does not.
+#[rstest]
+#[case::shopware(System::Shopware)]
+#[case::oro(System::Oro)]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_password_grant_brings_the_refresh_token_with_it(#[case] system: System) -> Result<()> {
+    let seeds = seeds().await?;
+    let id = format!("password-alone-{system:?}").to_lowercase();
+    let alone = client(seeds.pair(), &id, &["--grant", "password", "--scope", "read"])?;
+    let own = [("client_id", &*alone.id), ("client_secret", &*alone.secret)];
+    let person = [&[("grant_type", "password"), ("username", "admin"), ("password", PASSWORD)], &own[..]].concat();
+    let first = tokens(&seeds.ask(system, &person).await?)?;
+    let token = text(&first, "refresh_token")?;
+    let refresh = |token| [&[("grant_type", "refresh_token"), ("refresh_token", token)], &own[..]].concat();
+    let elsewhere = post_form(&seeds.world, "/oauth2/token", &refresh(&token)).await?;
+    assert_eq!((elsewhere.status, elsewhere.error().as_str()), (400, "unauthorized_client"), "{elsewhere:?}");
+    let second = tokens(&seeds.ask(system, &refresh(&token)).await?)?;
+    assert!(seeds.is_active(&text(&second, "access_token")?).await?);
+    text(&second, "refresh_token")?;
+    let elsewhere = post_form(&seeds.world, "/oauth2/token", &person).await?.json()?;
+    assert_eq!(elsewhere.get("refresh_token"), None, "{elsewhere}");
+    // Nor does any other grant bring it.
+    let machine = [("client_id", &*seeds.machine.id), ("client_secret", &*seeds.machine.secret)];
+    let asked = [&[("grant_type", "refresh_token"), ("refresh_token", &*token)], &machine[..]].concat();
+    assert_told(&seeds.ask(system, &asked).await?, system, &Told::client(), "of a machine");
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_password_change_ends_older_tokens() -> Result<()> {
     let seeds = seeds().await?;

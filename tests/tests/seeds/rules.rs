@@ -54,6 +54,42 @@ async fn a_disabled_client_is_refused_its_tokens_end_and_a_deleted_ones_too(#[ca
     Ok(())
 }
 
+/// "If you want to add one, you have to adjust the client", and "you can add new scopes to the API".
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scope_that_is_registered_and_given_to_a_client_is_its_own_from_then_on() -> Result<()> {
+    let seeds = seeds().await?;
+    let growing = client(seeds.pair(), "growing", &["--grant", "client_credentials", "--scope", "read"])?;
+    let own = [("grant_type", "client_credentials"), ("client_id", &*growing.id), ("client_secret", &*growing.secret)];
+    let get = async || seeds.ask(System::PrestaShop, &[&own[..], &[("scope", "read product_read")]].concat()).await;
+    assert_told(&get().await?, System::PrestaShop, &Told::scope("product_read"), "nobody knows it");
+    seeds.tessera(&["scope", "create", "product_read", "--description", "Read products"])?;
+    assert_told(&get().await?, System::PrestaShop, &Told::denied("product_read"), "it is not the client's");
+    seeds.tessera(&["client", "update", "growing", "--add-scope", "product_read"])?;
+    let token = access(&get().await?)?;
+    assert_eq!(scopes(&token)?, ["is_authenticated", "read", "product_read"]);
+    assert!(seeds.is_active(&token).await?);
+    Ok(())
+}
+
+/// "Once the application is created, you are provided with a Client ID and a Client Secret", "displayed only once".
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_application_gets_an_id_and_a_secret_that_nothing_shows_again() -> Result<()> {
+    let seeds = seeds().await?;
+    let created =
+        seeds.tessera(&["client", "create", "--name", "A new application", "--grant", "client_credentials"])?;
+    let made = |member: &str| crate::answers::text(&created, member);
+    let app = Client { id: made("client_id")?, secret: made("client_secret")? };
+    for system in [System::PrestaShop, System::Shopware, System::Oro] {
+        access(&ask(seeds, system, &app).await?)?;
+    }
+    for again in [&["client", "get", &*app.id][..], &["client", "list"], &["client", "secret", "list", &*app.id]] {
+        let shown = seeds.tessera(again)?.to_string();
+        assert!(shown.contains(&app.id) || again[1] == "secret", "{again:?}: {shown}");
+        assert!(!shown.contains(&app.secret) && !shown.contains("client_secret"), "{again:?}");
+    }
+    Ok(())
+}
+
 /// The legacy tokens' `aud` is the client; which interface they are for is the client's audience.
 #[tokio::test(flavor = "multi_thread")]
 async fn backend_and_frontend_tokens_are_not_interchangeable() -> Result<()> {
@@ -91,16 +127,27 @@ async fn backend_and_frontend_tokens_are_not_interchangeable() -> Result<()> {
     Ok(())
 }
 
-/// A token that stands in the URL of a resource server of ours is not looked for there.
+/// A token that opens our own services, which are resource servers too, opens nothing from their URL.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_access_token_in_a_url_opens_nothing() -> Result<()> {
     let seeds = seeds().await?;
     let token = access(&ask(seeds, System::Oro, &seeds.machine).await?)?;
-    let ports = seeds.pair().ports;
+    let may = ["--scope", "introspect", "--audience", "tessera-introspector", "--resource", "orders-api"];
+    let gateway = create_client(seeds.pair(), "gateway", &[&["--grant", "client_credentials"], &may[..]].concat())?;
+    let answer = seeds.world.token_with(&gateway, "introspect", "tessera-introspector").await?;
+    let key = crate::answers::text(&answer.json()?, "access_token")?;
+    let (ports, body) = (seeds.pair().ports, form(&[("token", &token)]));
     for at in [ports.issuer_http, ports.introspector_http] {
-        for name in ["access_token", "token", "bearer"] {
-            let path = format!("/oauth2/introspect?{name}={token}");
-            let answer = request(at, "POST", &path, &[FORM], form(&[("token", &token)])).await?;
+        let headers = [FORM, ("authorization", &*format!("Bearer {key}"))];
+        let opened = request(at, "POST", "/oauth2/introspect", &headers, &body).await?;
+        assert_eq!(
+            (opened.status, &opened.json()?["active"]),
+            (200, &true.into()),
+            "in the header it opens: {opened:?}"
+        );
+        for name in ["access_token", "token", "bearer", "authorization"] {
+            let path = format!("/oauth2/introspect?{name}={key}");
+            let answer = request(at, "POST", &path, &[FORM], &body).await?;
             assert!(matches!(answer.status, 400 | 401), "{name}: {answer:?}");
             assert_eq!(request(at, "GET", &path, &[], "").await?.status, 405);
         }
@@ -230,7 +277,22 @@ async fn browsers_of_configured_origins_may_ask_and_no_others(#[case] system: Sy
             ("access-control-request-headers", "content-type"),
         ];
         let answer = request(at, "OPTIONS", system.path(), &headers, "").await?;
+        let may = |header: &str| answer.header(header).unwrap_or_default().to_ascii_lowercase();
         assert_eq!(answer.header("access-control-allow-origin"), allowed.then_some(origin), "{answer:?}");
+        // Where the origin is not allowed, what else is said is nothing to the browser.
+        assert!(may("access-control-allow-methods").contains("post"), "{answer:?}");
+        for name in ["content-type", "authorization"] {
+            assert!(may("access-control-allow-headers").contains(name), "{answer:?}");
+        }
+        // The answer itself, good or bad: a script that may not read a refusal cannot tell the person of it.
+        for (secret, status) in [(crate::cast::PRESTASHOP_SECRET, 200), ("wrong", 401)] {
+            let fields =
+                [("grant_type", "client_credentials"), ("client_id", "your_client_id"), ("client_secret", secret)];
+            let answer = request(at, "POST", system.path(), &[FORM, headers[0]], form(&fields)).await?;
+            assert_eq!(answer.status, status, "{answer:?}");
+            assert_eq!(answer.header("access-control-allow-origin"), allowed.then_some(origin), "{answer:?}");
+            assert_eq!(answer.header("access-control-allow-credentials"), None, "without cookies: {answer:?}");
+        }
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tessera_testkit::process::clean_command;
 use tessera_tests::person::{Person, authorization_url, parameter};
 use tessera_tests::{Answer, FORM, World, form_encode, request, tool};
@@ -219,19 +219,27 @@ async fn oros_three_json_requests_get_three_four_and_four_members() -> Result<()
         tokens(&post_json(&seeds.world, System::Oro.path(), body.to_string()).await?)
     };
     let (machine, front) = (&seeds.machine, &seeds.front);
-    let machines = ask(serde_json::json!({
+    let machines = ask(json!({
         "grant_type": "client_credentials", "client_id": machine.id, "client_secret": machine.secret,
     }))
     .await?;
     assert_eq!(machines.as_object().map(serde_json::Map::len), Some(3));
-    assert_eq!(claims(&text(&machines, "access_token")?)?["sub"], "");
-    let persons = ask(serde_json::json!({
+    let token = text(&machines, "access_token")?;
+    assert_eq!(claims(&token)?["sub"], "", "as the shops' libraries have it");
+    let owner = seeds.tessera(&["user", "get", "admin"])?["user_id"].clone();
+    assert_eq!(
+        seeds.world.check(&token).await?.sub,
+        owner.as_str().unwrap_or_default(),
+        "the introspector names the owner"
+    );
+    assert_eq!(seeds.world.check_at_issuer(&token).await?.json()?["sub"], owner, "and so does the issuer");
+    let persons = ask(json!({
         "grant_type": "password", "client_id": front.id, "client_secret": front.secret,
         "username": "admin", "password": "shopware",
     }))
     .await?;
     assert_eq!(persons.as_object().map(serde_json::Map::len), Some(4));
-    let refreshed = ask(serde_json::json!({
+    let refreshed = ask(json!({
         "grant_type": "refresh_token", "client_id": front.id, "client_secret": front.secret,
         "refresh_token": text(&persons, "refresh_token")?,
     }))
@@ -286,7 +294,9 @@ async fn the_slides_authorization_url_leads_to_a_code_and_the_code_to_a_token() 
     );
     let body = slide(world, &parameters).await?.json()?;
     assert_eq!(body["expires_in"], 3600);
-    assert!(seeds.is_active(&text(&body, "access_token")?).await?);
+    let token = text(&body, "access_token")?;
+    assert!(seeds.is_active(&token).await?);
+    assert_eq!(claims(&token)?["sub"], seeds.tessera(&["user", "get", "admin"])?["user_id"], "it acts as the person");
     Ok(())
 }
 
@@ -295,16 +305,23 @@ async fn the_slides_authorization_url_leads_to_a_code_and_the_code_to_a_token() 
 async fn the_slides_password_and_client_parameters_work_in_a_body_and_not_in_a_url() -> Result<()> {
     let seeds = seeds().await?;
     let (world, application) = (&seeds.world, &seeds.application);
+    let person = text(&seeds.tessera(&["user", "get", "admin"])?, "user_id")?;
     let requests = [
-        "grant_type=password&client_id=slides-first-party&username=admin&password=shopware".to_owned(),
-        format!("grant_type=client_credentials&client_id={}&client_secret={}", application.id, application.secret),
+        ("grant_type=password&client_id=slides-first-party&username=admin&password=shopware".to_owned(), &person),
+        (
+            format!("grant_type=client_credentials&client_id={}&client_secret={}", application.id, application.secret),
+            &application.id,
+        ),
     ];
-    for parameters in requests {
+    for (parameters, acts_as) in requests {
         let answer = slide(world, &parameters).await?;
         assert_eq!(answer.status, 200, "{answer:?}");
         let body = answer.json()?;
         assert_eq!((&body["expires_in"], &body["scope"]), (&3600.into(), &"".into()), "no scope was asked for");
-        assert!(seeds.is_active(&text(&body, "access_token")?).await?);
+        let token = text(&body, "access_token")?;
+        assert!(seeds.is_active(&token).await?);
+        // "Agit en tant que l'utilisateur", "en tant que l'application".
+        assert_eq!((&claims(&token)?["sub"], &world.check(&token).await?.sub), (&json!(acts_as), acts_as));
         let at = world.pair.ports.issuer_http;
         let in_url = format!("/oauth2/token?{parameters}");
         let posted = request(at, "POST", &in_url, &[FORM], "").await?;

@@ -12,7 +12,7 @@ use tessera_store::{Action, Detail, LastAccess, RefreshFamily, StoreError, Targe
 use tessera_types::{ErrorCode, Failure, GrantType, RefreshToken, ScopeSet, Timestamp};
 
 use super::users::{last_access, narrow_granted};
-use super::{Asked, TokenError, Turn, may_use};
+use super::{Asked, TokenError, Turn};
 use crate::client_auth::AuthenticatedClient;
 use crate::context::Context;
 use crate::minting::{self, Grant, Minted};
@@ -91,7 +91,9 @@ pub async fn execute(
     presented: &str,
     asked: &Asked<'_>,
 ) -> Result<Turn, TokenError> {
-    may_use(&authenticated.client, GrantType::RefreshToken)?;
+    if !asked.may_refresh(&authenticated.client) {
+        return Err(TokenError::GrantNotAllowed(GrantType::RefreshToken));
+    }
     let token: RefreshToken = presented.parse().map_err(|_| RefreshError::Unknown)?;
     for _ in 0..LOOKS {
         let (family, place) = find(cx, authenticated, &token, asked.terms.grace).await?;

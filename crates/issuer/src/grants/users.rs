@@ -2,7 +2,7 @@
 //! and, where the client may have one, the first refresh token of a family.
 
 use tessera_store::{Client, LastAccess, RefreshFamily, StoreError, Transaction, User};
-use tessera_types::{Audience, GrantId, GrantType, Revision, ScopeSet};
+use tessera_types::{Audience, GrantId, Revision, ScopeSet};
 
 use super::{Asked, TokenError};
 use crate::context::Context;
@@ -54,7 +54,7 @@ impl Beginning<'_> {
                 rev: self.rev,
             },
         )?;
-        if !self.asked.terms.refresh || !self.client.grants.contains(&GrantType::RefreshToken) {
+        if !self.asked.may_refresh(self.client) {
             return Ok(Prepared { minted, family: None });
         }
         let first = cx.lineage.first(grant, &*cx.random);

@@ -75,7 +75,7 @@ async fn remembered(page: &Page, transaction: &Transaction) -> Option<Response> 
 
 fn answer(page: &Page, transaction: &Transaction, outcome: Result<String, DecideError>, came: Came) -> Response {
     match outcome {
-        Ok(answer) => visitor::send_to_client(&answer, Some(transaction.redirect()), came),
+        Ok(answer) => visitor::send_to_client(&answer, Some(transaction.places()), came),
         Err(DecideError::SignedOut) => visitor::send_to(&page.url(paths::LOGIN, Some(transaction)), None),
         Err(error) => page.undecided(&error),
     }
@@ -86,7 +86,7 @@ async fn ask(page: &Page, transaction: &Transaction, user: &User) -> Result<Cons
     let scopes = describe(&page.cx, &transaction.pending.request.scopes, frame.language()).await?;
     Ok(ConsentView {
         frame,
-        client: transaction.client(),
+        client: transaction.client(&page.site),
         who: who(user),
         scopes,
         csrf: page.visitor.csrf(&page.cx, Purpose::Request(&transaction.text)),

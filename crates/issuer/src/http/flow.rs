@@ -5,10 +5,10 @@ use axum::extract::State;
 use axum::http::{Request, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use tessera_kit::http::{Form, FormBody, error};
-use tessera_types::{ErrorCode, Failure, RequestToken};
+use tessera_types::{ErrorCode, Failure, RedirectUri, RequestToken};
 
 use super::forwarded;
-use super::pages::{ClientView, ErrorView, Frame, Language, Problem, Site};
+use super::pages::{ClientView, ErrorView, Frame, Language, Logo, Places, Problem, Site};
 use super::visitor::Visitor;
 use crate::context::Context;
 use crate::operations::authorization::{self, DecideError, Pending};
@@ -169,12 +169,20 @@ pub(super) async fn wrong_method(State(cx): State<Context>, request: Request<Bod
 
 impl Transaction {
     /// The client as pages show it.
-    pub(super) fn client(&self) -> ClientView {
-        ClientView { name: self.pending.client.name.clone(), redirect: self.pending.request.redirect_uri.to_string() }
+    pub(super) fn client(&self, site: &Site) -> ClientView {
+        let client = &self.pending.client;
+        ClientView {
+            name: client.name.clone(),
+            redirect: self.pending.request.redirect_uri.to_string(),
+            failure: client.failure_uri.as_ref().map(ToString::to_string),
+            site: client.site_url.as_ref().map(ToString::to_string),
+            logo: client.logo_url.as_ref().and_then(|url| Logo::of(url.as_str(), site)),
+        }
     }
 
     /// Where its answer will go.
-    pub(super) fn redirect(&self) -> &str {
-        self.pending.request.redirect_uri.as_str()
+    pub(super) fn places(&self) -> Places<'_> {
+        let failure = self.pending.client.failure_uri.as_ref().map(RedirectUri::as_str);
+        Places { redirect: self.pending.request.redirect_uri.as_str(), failure }
     }
 }

@@ -119,7 +119,7 @@ async fn attempt(
 /// On to what the person came for.
 fn onward(page: &Page, transaction: Option<&Transaction>) -> Response {
     let path = if transaction.is_some() { paths::CONSENT } else { paths::ACCOUNT };
-    visitor::send_to(&page.url(path, transaction), transaction.map(Transaction::redirect))
+    visitor::send_to(&page.url(path, transaction), transaction.map(Transaction::places))
 }
 
 fn purpose(transaction: Option<&Transaction>) -> Purpose<'_> {
@@ -129,7 +129,7 @@ fn purpose(transaction: Option<&Transaction>) -> Purpose<'_> {
 fn view(page: &Page, transaction: Option<&Transaction>, identifier: String, error: Option<LoginError>) -> LoginView {
     LoginView {
         frame: page.frame(transaction, paths::LOGIN),
-        client: transaction.map(Transaction::client),
+        client: transaction.map(|transaction| transaction.client(&page.site)),
         csrf: page.visitor.csrf(&page.cx, purpose(transaction)),
         request: transaction.map(|transaction| transaction.text.clone()),
         identifier,

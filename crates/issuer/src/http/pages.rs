@@ -23,11 +23,11 @@ pub use applications::{
     AppNotice, ApplicationForm, ApplicationView, ApplicationsView, ChoiceView, DeleteView, ExistingView, FilterView,
     FormProblem, OwnedView, ScopeChoiceView, SecretView,
 };
-pub use client::{ClientView, Place};
+pub use client::{ClientView, Logo, Place};
 pub use consent::{ConsentView, ScopeView};
 pub use error::{ErrorView, Problem};
 pub use frame::{Frame, Site, paths};
-pub use headers::{csp, secure};
+pub use headers::{Places, csp, secure};
 pub use language::Language;
 pub use login::{LoginError, LoginView};
 

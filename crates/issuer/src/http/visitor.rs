@@ -15,7 +15,7 @@ use subtle::ConstantTimeEq as _;
 use tessera_kit::http::cookie::{Cookies, SetCookie};
 use tessera_types::SessionToken;
 
-use super::pages::{self, Language};
+use super::pages::{self, Language, Places};
 use crate::context::Context;
 use crate::operations::sessions::{self, Live, SessionError};
 
@@ -113,10 +113,10 @@ pub(super) fn sign_out(cx: &Context, response: &mut Response) {
 }
 
 /// Sends a browser on with a GET, whatever it came with: 303, so that no credential is posted again (security.md, item 17). `client`
-/// is the redirect URI of the transaction this belongs to.
-pub(super) fn send_to(location: &str, client: Option<&str>) -> Response {
+/// says where the answer to the transaction this belongs to may go.
+pub(super) fn send_to(location: &str, client: Option<Places<'_>>) -> Response {
     let mut response = StatusCode::SEE_OTHER.into_response();
-    pages::secure(response.headers_mut(), client);
+    pages::secure(response.headers_mut(), client, None);
     if let Ok(mut location) = HeaderValue::from_str(location) {
         // It may hold a code.
         location.set_sensitive(true);
@@ -137,7 +137,7 @@ pub(super) enum Came {
 }
 
 /// Sends a browser to a client with its answer.
-pub(super) fn send_to_client(answer: &str, client: Option<&str>, came: Came) -> Response {
+pub(super) fn send_to_client(answer: &str, client: Option<Places<'_>>, came: Came) -> Response {
     match came {
         Came::ByForm => send_to(answer, client),
         Came::ByAddress => send_to(&format!("{answer}#"), client),

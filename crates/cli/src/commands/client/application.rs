@@ -20,11 +20,11 @@ pub struct Application {
     #[arg(long, value_name = "WHO")]
     pub owner: Option<String>,
 
-    /// The site it is of.
+    /// The site it is of, to which the page that asks for consent links.
     #[arg(long, value_name = "URL")]
     pub site_url: Option<WebUrl>,
 
-    /// Its logo.
+    /// Its logo, which that page shows: over https, or over http where the issuer is reached so.
     #[arg(long, value_name = "URL")]
     pub logo_url: Option<WebUrl>,
 

@@ -58,6 +58,8 @@ pub(super) enum Quirk {
     NumbersErrors,
     /// A refresh ends the access token before it.
     RetiresAccess,
+    /// The password grant brings the refresh token grant with it: nobody is given that one by itself there.
+    PasswordRefreshes,
     /// Plain HTTP is refused where the operator says nothing of it.
     RequiresHttps,
 }
@@ -104,6 +106,7 @@ impl League {
             implicit: self.system.implicit.and_then(scope).into_iter().collect(),
             unasked,
             refresh: self.refresh,
+            password_refreshes: self.system.does(Quirk::PasswordRefreshes),
             retires_access: self.system.does(Quirk::RetiresAccess),
         }
     }
@@ -148,11 +151,13 @@ async fn answer(
 }
 
 /// Identifier and secret, each from the body, or else from the header, where tools leave one behind: there it is Basic as written, and
-/// nothing where it is anything else.
+/// nothing where it is anything else, or of another client than the body names.
 fn client(headers: &HeaderMap, form: &mut Form, from: Option<IpAddr>) -> Result<PresentedClient, Told> {
     let in_body = form.take("client_secret").map(Zeroizing::new);
-    let (user, password) = basic_as_written(headers).unzip();
-    let id = form.take("client_id").or(user).ok_or_else(|| Told::parameter("client_id"))?;
+    let named = form.take("client_id");
+    let header = basic_as_written(headers).filter(|(user, _)| named.as_ref().is_none_or(|id| id == user));
+    let (user, password) = header.unzip();
+    let id = named.or(user).ok_or_else(|| Told::parameter("client_id"))?;
     let password = password.filter(|password| !password.is_empty());
     let method = match (&in_body, &password) {
         (Some(_), _) => AuthMethod::Post,

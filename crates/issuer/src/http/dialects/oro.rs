@@ -1,5 +1,5 @@
-//! Oro's OAuth applications (seed 004): client credentials on behalf of an owner, or password and refresh token. A refresh ends the access
-//! token before it, and may be switched off.
+//! Oro's OAuth applications (seed 004): client credentials on behalf of an owner, or password, which brings the
+//! refresh token with it. A refresh ends the access token before it, and may be switched off.
 
 use tessera_types::GrantType;
 
@@ -11,5 +11,5 @@ pub(super) const SYSTEM: System = System {
     implicit: None,
     separators: &[' '],
     unasked: AskedForNothing::Defaults,
-    quirks: &[Quirk::TellsDisabledUsers, Quirk::RetiresAccess],
+    quirks: &[Quirk::TellsDisabledUsers, Quirk::RetiresAccess, Quirk::PasswordRefreshes],
 };

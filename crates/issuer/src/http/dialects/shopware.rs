@@ -11,5 +11,5 @@ pub(super) const SYSTEM: System = System {
     implicit: None,
     separators: &[' '],
     unasked: AskedForNothing::DefaultsWithout("write"),
-    quirks: &[Quirk::NumbersErrors],
+    quirks: &[Quirk::NumbersErrors, Quirk::PasswordRefreshes],
 };

@@ -1,6 +1,7 @@
 //! The client that a page speaks of.
 
-use super::headers::split_port;
+use super::frame::Site;
+use super::headers::{self, Places, split_port};
 
 /// A client, as a person is told of it.
 #[derive(Clone, Debug)]
@@ -10,6 +11,19 @@ pub struct ClientView {
     /// The redirect URI of this transaction, held against the registered ones before. The place shown and the policy on the page
     /// both come from it.
     pub redirect: String,
+    /// Where it is told of errors, if that is elsewhere.
+    pub failure: Option<String>,
+    /// Its site: an http or https URL that its owner chose freely.
+    pub site: Option<String>,
+    /// Its logo, likewise.
+    pub logo: Option<Logo>,
+}
+
+/// A logo that a page may show: the one picture that is loaded from elsewhere, and only from there.
+#[derive(Clone, Debug)]
+pub struct Logo {
+    url: String,
+    source: String,
 }
 
 /// Where a client's redirect URI leads, in words. Unlike the name, its owner could not choose it freely.
@@ -39,7 +53,30 @@ impl Place {
     }
 }
 
+impl Logo {
+    /// The logo at a URL; `None` where a page of this site cannot show it.
+    #[must_use]
+    pub fn of(url: &str, site: &Site) -> Option<Self> {
+        let source = headers::picture(url, site.is_https())?;
+        Some(Self { url: url.to_owned(), source })
+    }
+
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// What stands for it in a policy.
+    pub(super) fn source(&self) -> &str {
+        &self.source
+    }
+}
+
 impl ClientView {
+    /// Where the answer to its transaction may be sent.
+    pub(super) fn places(&self) -> Places<'_> {
+        Places { redirect: &self.redirect, failure: self.failure.as_deref() }
+    }
+
     pub(super) fn place(&self) -> Place {
         Place::of(&self.redirect)
     }

@@ -3,8 +3,9 @@
 use askama::Template;
 use axum::response::{IntoResponse, Response};
 
-use super::client::{ClientView, Place};
+use super::client::{ClientView, Logo, Place};
 use super::frame::{Frame, paths};
+use super::headers::Places;
 use super::respond::{Page, respond};
 
 /// The consent page: who asks, for what, and of whom.
@@ -39,8 +40,12 @@ impl Page for ConsentView {
         &self.frame
     }
 
-    fn redirect(&self) -> Option<&str> {
-        Some(&self.client.redirect)
+    fn places(&self) -> Option<Places<'_>> {
+        Some(self.client.places())
+    }
+
+    fn logo(&self) -> Option<&Logo> {
+        self.client.logo.as_ref()
     }
 }
 

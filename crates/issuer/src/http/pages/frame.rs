@@ -43,6 +43,7 @@ pub mod paths {
 pub struct Site {
     name: Arc<str>,
     base: Arc<str>,
+    https: bool,
 }
 
 impl Site {
@@ -51,7 +52,12 @@ impl Site {
     pub fn new(issuer_url: &str) -> Self {
         let rest = issuer_url.split_once("://").map_or(issuer_url, |(_, rest)| rest);
         let (host, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
-        Self { name: host.into(), base: path.trim_end_matches('/').into() }
+        Self { name: host.into(), base: path.trim_end_matches('/').into(), https: issuer_url.starts_with("https://") }
+    }
+
+    /// Whether browsers reach it over HTTPS.
+    pub(super) const fn is_https(&self) -> bool {
+        self.https
     }
 
     /// A path of the issuer's as a browser must ask for it.

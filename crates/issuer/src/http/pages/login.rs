@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::client::{ClientView, Place};
 use super::frame::{Frame, paths};
+use super::headers::Places;
 use super::respond::{Page, respond};
 
 /// The login page: for a client's transaction, or on the way to the account page where there is no client.
@@ -66,8 +67,8 @@ impl Page for LoginView {
         }
     }
 
-    fn redirect(&self) -> Option<&str> {
-        self.client.as_ref().map(|client| client.redirect.as_str())
+    fn places(&self) -> Option<Places<'_>> {
+        self.client.as_ref().map(ClientView::places)
     }
 
     fn retry_after(&self) -> Option<u64> {

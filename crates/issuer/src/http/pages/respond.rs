@@ -6,8 +6,9 @@ use axum::response::{IntoResponse as _, Response};
 use tessera_kit::http::error;
 use tessera_types::ErrorCode;
 
+use super::client::Logo;
 use super::frame::Frame;
-use super::headers;
+use super::headers::{self, Places};
 
 /// What the answer takes from a view beside its text.
 pub(super) trait Page: Template {
@@ -19,8 +20,13 @@ pub(super) trait Page: Template {
         StatusCode::OK
     }
 
-    /// The redirect URI of the transaction that the page belongs to.
-    fn redirect(&self) -> Option<&str> {
+    /// Where the answer to the transaction that the page belongs to may be sent.
+    fn places(&self) -> Option<Places<'_>> {
+        None
+    }
+
+    /// The logo that is on it.
+    fn logo(&self) -> Option<&Logo> {
         None
     }
 
@@ -41,7 +47,7 @@ pub(super) fn respond(page: &impl Page) -> Response {
         (header::CONTENT_LANGUAGE, HeaderValue::from_static(page.frame().language().tag())),
     ];
     let mut response = (page.status(), fixed, body).into_response();
-    headers::secure(response.headers_mut(), page.redirect());
+    headers::secure(response.headers_mut(), page.places(), page.logo().map(Logo::source));
     if let Some(seconds) = page.retry_after() {
         response.headers_mut().insert(header::RETRY_AFTER, seconds.max(1).into());
     }

@@ -21,7 +21,14 @@ fn frame(language: Language) -> Frame {
 }
 
 fn client() -> ClientView {
-    ClientView { name: markup(), redirect: format!("https://{MARKUP}/cb") }
+    ClientView {
+        name: markup(),
+        redirect: format!("https://{MARKUP}/cb"),
+        failure: Some(format!("https://{MARKUP}/failed")),
+        site: Some(format!("https://{MARKUP}/")),
+        // With a query alone anything may stand in a logo's URL.
+        logo: Logo::of(&format!("https://shop.example/logo.png?{MARKUP}"), &Site::new("https://id.example")),
+    }
 }
 
 fn login(language: Language, error: Option<LoginError>) -> LoginView {
@@ -162,7 +169,7 @@ fn error(language: Language, problem: Problem) -> ErrorView {
 fn assert_inert(page: &str) {
     assert!(page.contains("alert(1)"), "the markup is on the page, as text");
     assert_eq!(page.matches("<script").count(), 1, "only the page's own script:\n{page}");
-    assert!(!page.contains("<img") && !page.contains("-->"), "{page}");
+    assert!(!page.contains("<img src=x") && !page.contains("-->"), "{page}");
     assert!(!page.contains("\"'>"), "an attribute was ended:\n{page}");
     assert!(!page.contains(" style=") && !page.contains("<style"), "the policy refuses inline style:\n{page}");
     assert_eq!(page.matches("<h1").count(), 1);
@@ -245,12 +252,15 @@ fn every_answer_is_guarded_and_says_how_it_went(
 
 #[tokio::test]
 async fn a_transactions_pages_may_post_towards_the_client_and_keep_their_language() {
-    let client = ClientView { name: "Album".to_owned(), redirect: "https://album.example/cb".to_owned() };
+    let failure = Some("https://errors.album.example/".to_owned());
+    let client =
+        ClientView { name: "Album".to_owned(), redirect: "https://album.example/cb".to_owned(), failure, ..client() };
     let request = Some("r1".to_owned());
     let response =
         LoginView { client: Some(client), request, signed_out: false, ..login(Language::Fr, None) }.into_response();
     let policy = response.headers()[header::CONTENT_SECURITY_POLICY].to_str().expect("ASCII");
-    assert!(policy.ends_with("form-action 'self' https://album.example"), "{policy}");
+    assert!(policy.ends_with("form-action 'self' https://album.example https://errors.album.example"), "{policy}");
+    assert!(!policy.contains("logo.png"), "it is not on this page: {policy}");
     let page = text(response).await;
     assert!(page.contains("<html lang=\"fr\">"), "{page}");
     assert!(page.contains("action=\"/base/login\""), "{page}");
@@ -271,6 +281,30 @@ fn a_login_without_a_client_belongs_to_no_transaction() {
 fn an_error_page_offers_no_other_language_since_it_cannot_be_asked_for_again() {
     let page = error(Language::Fr, Problem::Expired).render().expect("a page");
     assert!(!page.contains("hreflang") && !page.contains("<footer"), "{page}");
+}
+
+#[test]
+fn the_consent_page_shows_a_logo_that_its_policy_allows_and_a_letter_where_there_is_none() {
+    let mut view = consent(Language::En);
+    view.client.logo = Logo::of("https://shop.example/logo.png?v=2", &Site::new("https://id.example"));
+    view.client.site = Some("https://shop.example/".to_owned());
+    let page = view.render().expect("a page");
+    assert!(
+        page.contains("<img src=\"https://shop.example/logo.png?v=2\" alt=\"\" referrerpolicy=\"no-referrer\">"),
+        "{page}"
+    );
+    assert!(
+        page.contains("<a href=\"https://shop.example/\" rel=\"noopener noreferrer nofollow\">Its website</a>"),
+        "{page}"
+    );
+    let response = view.into_response();
+    let policy = response.headers()[header::CONTENT_SECURITY_POLICY].to_str().expect("ASCII");
+    assert!(policy.contains("img-src 'self' data: https://shop.example/logo.png; "), "{policy}");
+    let mut view = consent(Language::En);
+    (view.client.site, view.client.logo) =
+        (None, Logo::of("http://shop.example/logo.png", &Site::new("https://id.example")));
+    let page = view.render().expect("a page");
+    assert!(!page.contains("<img") && !page.contains("Its website"), "{page}");
 }
 
 #[test]

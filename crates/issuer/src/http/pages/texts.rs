@@ -60,6 +60,7 @@ pub(super) struct LoginTexts {
 pub(super) struct ConsentTexts {
     pub(super) title: &'static str,
     pub(super) asks: &'static str,
+    pub(super) site: &'static str,
     pub(super) signed_in_as: &'static str,
     pub(super) not_you: &'static str,
     pub(super) would: &'static str,

@@ -54,6 +54,7 @@ pub(super) const TEXTS: Texts = Texts {
     consent: ConsentTexts {
         title: "Allow access?",
         asks: "asks for access to your account.",
+        site: "Its website",
         signed_in_as: "Signed in as",
         not_you: "Not you?",
         would: "If you allow it, it can:",

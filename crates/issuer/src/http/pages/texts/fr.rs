@@ -54,6 +54,7 @@ pub(super) const TEXTS: Texts = Texts {
     consent: ConsentTexts {
         title: "Autoriser l’accès\u{a0}?",
         asks: "demande l’accès à votre compte.",
+        site: "Son site web",
         signed_in_as: "Vous utilisez le compte",
         not_you: "Ce n’est pas vous\u{a0}?",
         would: "Si vous l’autorisez, cette application pourra\u{a0}:",
