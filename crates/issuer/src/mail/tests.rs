@@ -41,6 +41,7 @@ async fn store() -> (tempfile::TempDir, Database) {
     let url = format!("sqlite://{}?mode=rwc", folder.path().join("tessera.db").display());
     let store = Database::connect(&DatabaseOptions::new(&url)).await.expect("connected");
     store.migrate().await.expect("migrated");
+    store.initialize(tessera_types::Epoch(1)).await.expect("prepared");
     (folder, store)
 }
 
