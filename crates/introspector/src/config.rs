@@ -120,12 +120,11 @@ impl Config {
 
     /// The clients that certificates are for, and what is wrong with that.
     pub(crate) fn identities(&self) -> (Identities<ClientId>, Vec<ConfigError>) {
-        self.tls.identities(|MappedIdentity { client_id, scopes, .. }| {
-            if !scopes.is_empty() {
+        self.tls.identities(|entry: &MappedIdentity| {
+            if !entry.scopes.is_empty() {
                 return Err("scopes are the issuer's: here an identity has a client_id");
             }
-            let client = client_id.as_deref().and_then(|id| id.parse().ok());
-            client.ok_or("needs a client_id: the client whose resources its holder may ask about")
+            entry.client()?.ok_or("needs a client_id: the client whose resources its holder may ask about")
         })
     }
 

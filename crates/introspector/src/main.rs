@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use tessera_introspector::{Config, Deps, StartError, config, start};
 use tessera_kit::config::EXIT_CODE;
-use tessera_kit::config::reload::{Hangups, Reloads};
+use tessera_kit::config::reload::{Hangups, LIVE, Reloads};
 use tessera_kit::logs::{self, Logs};
 use tessera_kit::serve;
 use tessera_kit::trace::Tracing;
@@ -30,6 +30,11 @@ fn main() -> ExitCode {
 }
 
 async fn introspector() -> ExitCode {
+    // Before anything else: until it is listened for, SIGHUP ends a process.
+    let hangups = match Hangups::listen() {
+        Ok(hangups) => hangups,
+        Err(error) => return complain(&error, 1),
+    };
     let arguments = Arguments::parse();
     let config = match config::load(arguments.config.clone()) {
         Ok(config) => config,
@@ -43,7 +48,7 @@ async fn introspector() -> ExitCode {
         Ok(logs) => logs,
         Err(error) => return complain(&error, EXIT_CODE),
     };
-    let ended = run(&config, arguments.config.as_ref(), &logs).await;
+    let ended = run(&config, arguments.config.as_ref(), &logs, hangups).await;
     if let Some(tracing) = tracing {
         tracing.flush().await;
     }
@@ -59,8 +64,8 @@ async fn introspector() -> ExitCode {
     }
 }
 
-async fn run(config: &Config, file: Option<&PathBuf>, logs: &Logs) -> anyhow::Result<()> {
-    let (mut hangups, mut signals) = (Hangups::listen()?, serve::Signals::listen()?);
+async fn run(config: &Config, file: Option<&PathBuf>, logs: &Logs, mut hangups: Hangups) -> anyhow::Result<()> {
+    let mut signals = serve::Signals::listen()?;
     let running = start(config.clone(), Deps::system()).await?;
     tracing::info!(http = %running.http_addr, grpc = %running.grpc_addr, ops = %running.ops_addr, "the introspector listens");
     let reloads = Reloads::new(running.metrics());
@@ -72,8 +77,8 @@ async fn run(config: &Config, file: Option<&PathBuf>, logs: &Logs) -> anyhow::Re
                 return Ok(());
             }
             () = hangups.next() => {
-                let level = |new: &Config| logs.set_level(&new.log.level);
-                reloads.reload(config, || config::load(file.cloned()), level, &["log.level"]);
+                let apply = |new: &Config| logs.set_level(&new.log.level).inspect(|()| running.take_up(new));
+                reloads.reload(config, || config::load(file.cloned()), apply, LIVE);
             }
         }
     }

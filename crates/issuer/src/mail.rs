@@ -15,6 +15,7 @@ use std::time::{Duration, SystemTime};
 use lettre::Message;
 use lettre::message::Mailbox;
 use lettre::message::header::ContentType;
+use tessera_kit::serve;
 use tessera_store::{Client, User};
 use tessera_types::error::chain;
 use tessera_types::{Clock, Email};
@@ -34,7 +35,10 @@ const QUEUE: usize = 1000;
 const AT_ONCE: usize = 4;
 
 /// How long a stop waits for the mails that are left.
-const DRAIN: Duration = Duration::from_secs(5);
+const DRAIN: Duration = Duration::from_secs(3);
+
+/// The rest is for telling which were not sent, and for closing the database.
+const _: () = assert!(DRAIN.as_secs() < serve::CLOSING.as_secs());
 
 /// How long to wait before each further try.
 const RETRIES: [Duration; 3] = [Duration::from_secs(2), Duration::from_secs(15), Duration::from_secs(60)];

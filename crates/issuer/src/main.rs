@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::Parser;
 use tessera_issuer::{Deps, StartError, StartOptions, config};
 use tessera_kit::clock::SystemClock;
-use tessera_kit::config::reload::{Hangups, Reloads};
+use tessera_kit::config::reload::{Hangups, LIVE, Reloads};
 use tessera_kit::logs::{self, Logs};
 use tessera_kit::random::SystemRandom;
 use tessera_kit::serve;
@@ -35,6 +35,11 @@ fn main() -> ExitCode {
 }
 
 async fn issuer() -> ExitCode {
+    // Before anything else: until it is listened for, SIGHUP ends a process.
+    let hangups = match Hangups::listen() {
+        Ok(hangups) => hangups,
+        Err(error) => return fail(&error, 1),
+    };
     let arguments = Arguments::parse();
     let config = match config::load(arguments.config.clone()) {
         Ok(config) => config,
@@ -48,7 +53,7 @@ async fn issuer() -> ExitCode {
         Ok(logs) => logs,
         Err(error) => return fail(&error, tessera_kit::config::EXIT_CODE),
     };
-    let ended = Box::pin(run(config, arguments.config, &logs)).await;
+    let ended = Box::pin(run(config, arguments.config, &logs, hangups)).await;
     if let Some(tracing) = tracing {
         tracing.flush().await;
     }
@@ -59,8 +64,12 @@ async fn issuer() -> ExitCode {
     }
 }
 
-async fn run(config: config::Config, file: Option<PathBuf>, logs: &Logs) -> Result<(), StartError> {
-    let mut hangups = Hangups::listen()?;
+async fn run(
+    config: config::Config,
+    file: Option<PathBuf>,
+    logs: &Logs,
+    mut hangups: Hangups,
+) -> Result<(), StartError> {
     let deps = Deps { clock: Arc::new(SystemClock), random: Arc::new(SystemRandom) };
     let mut signals = serve::Signals::listen()?;
     let running = tessera_issuer::start(config.clone(), deps, StartOptions::default()).await?;
@@ -72,8 +81,8 @@ async fn run(config: config::Config, file: Option<PathBuf>, logs: &Logs) -> Resu
                 return Ok(());
             }
             () = hangups.next() => {
-                let level = |new: &config::Config| logs.set_level(&new.log.level);
-                reloads.reload(&config, || config::load(file.clone()), level, &["log.level"]);
+                let apply = |new: &config::Config| logs.set_level(&new.log.level).inspect(|()| running.take_up(new));
+                reloads.reload(&config, || config::load(file.clone()), apply, LIVE);
             }
         }
     }

@@ -1,5 +1,7 @@
 //! Starting and stopping an issuer.
 
+mod closing;
+
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -27,11 +29,12 @@ use tessera_kit::serve::{self, BindError, Drain, MAX_MESSAGE, Options, Server, S
 use tessera_kit::tls::{self, Role, ServerTls, TlsError};
 use tessera_ledger::replica::Replica;
 use tessera_store::{ConnectError, Database, DatabaseOptions, StoreError};
-use tessera_types::error::chain;
 use tessera_types::{Clock, Randomness};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
+
+pub(crate) use closing::write_the_rest;
 
 use crate::audit::attempts::{self, Attempts};
 use crate::client_auth::RememberedSecrets;
@@ -151,6 +154,8 @@ pub struct Running {
     stopping: Stopping,
     background: CancellationToken,
     mails: Option<JoinHandle<()>>,
+    /// What writes now and then what is noted in memory.
+    writers: Vec<JoinHandle<()>>,
 }
 
 /// Opens and migrates the database, and opens the key-encryption keys: what `tessera init` and an issuer begin with.
@@ -253,8 +258,10 @@ pub async fn start(config: Config, deps: Deps, options: StartOptions) -> Result<
     tokio::spawn(Keeper::new(cx.clone(), own).run(background.clone()));
     let housekeeping = operations::housekeeping::Housekeeping::new(cx.clone(), config.cleanup.clone());
     tokio::spawn(housekeeping.run(background.clone()));
-    tokio::spawn(last_used::run(cx.clone(), background.clone()));
-    tokio::spawn(attempts::run(cx.clone(), background.clone()));
+    let writers = vec![
+        tokio::spawn(last_used::run(cx.clone(), background.clone())),
+        tokio::spawn(attempts::run(cx.clone(), background.clone())),
+    ];
     let health = Health::new();
     watch_readiness(&cx, &health, &background);
     serve::descriptors(config.limits.connections);
@@ -280,7 +287,7 @@ pub async fn start(config: Config, deps: Deps, options: StartOptions) -> Result<
     let ops = ops_server.serve_http(ops::router(health.clone(), metrics.clone(), serving.loops), &ops_serving)?;
     tracing::info!(issuer = %cx.policy.issuer_url, http = %http.addr(), grpc = %grpc.addr(), ops = %ops.addr(), "issuer started");
     let (asked, ops_stop) = ([http, grpc], ops_serving.stop);
-    Ok(Running { cx, asked, ops, health, metrics, stop, ops_stop, stopping: config.stop, background, mails })
+    Ok(Running { cx, asked, ops, health, metrics, stop, ops_stop, stopping: config.stop, background, mails, writers })
 }
 
 /// For its owner alone: the database and the key-encryption key are in it.
@@ -306,7 +313,7 @@ fn policy(config: &Config, checked: &Checked) -> Policy {
         session_ttl: config.sessions.ttl,
         session_absolute_ttl: config.sessions.absolute_ttl,
         remember_native_consent: config.sessions.remember_native_consent,
-        identities: checked.identities.clone(),
+        identities: checked.identities.clone().into(),
         trusted_proxies: checked.trusted_proxies.clone(),
         owner_scopes: checked.owner_scopes.clone(),
         applications_per_owner: config.applications.per_owner,
@@ -375,6 +382,12 @@ impl Running {
         &self.metrics
     }
 
+    /// Takes from a configuration, which was checked, what takes effect without a restart (`reload::LIVE`): whose certificates are
+    /// whose. The log's level is its owner's.
+    pub fn take_up(&self, new: &Config) {
+        self.cx.policy.identities.replace(new.identities().0);
+    }
+
     /// Where HTTP is served.
     #[must_use]
     pub fn http_addr(&self) -> SocketAddr {
@@ -410,10 +423,7 @@ impl Running {
         self.background.cancel();
         serve::closing(async {
             // What is to be written comes before what waits for others: a mail server may take all the time there is.
-            self.cx.write_attempts(true).await;
-            if let Err(error) = self.cx.last_used.write(&self.cx.store).await {
-                tracing::debug!(error = %chain(&error), "when clients were used last is not written");
-            }
+            write_the_rest(&self.cx, self.writers).await;
             if let Some(mails) = self.mails.take() {
                 // It waits no longer than a few seconds.
                 let _ = mails.await;

@@ -57,8 +57,11 @@ impl Telemetry {
                 self.token_requests(*grant, outcome).increment(0);
             }
         }
-        for method in [AuthMethod::Basic, AuthMethod::Post, AuthMethod::None] {
+        for method in [AuthMethod::Basic, AuthMethod::Post, AuthMethod::None, AuthMethod::Certificate] {
             self.client_auth_failures(method).increment(0);
+        }
+        for outcome in ["sent", "failed", "lost"] {
+            self.mails(outcome).increment(0);
         }
         self.logins("ok").increment(0);
     }
@@ -100,8 +103,12 @@ impl Telemetry {
 
     /// Counts a mail to an owner.
     pub fn mail(&self, outcome: &'static str) {
+        self.mails(outcome).increment(1);
+    }
+
+    fn mails(&self, outcome: &'static str) -> Counter {
         let help = "Mails to owners of new applications, by what became of them: sent, failed or lost at a stop.";
-        self.counter("tessera_mails_total", help, &[("outcome", outcome)]).increment(1);
+        self.counter("tessera_mails_total", help, &[("outcome", outcome)])
     }
 
     /// Counts what housekeeping deleted.

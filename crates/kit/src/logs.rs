@@ -1,5 +1,7 @@
 //! Logs, to standard error, as JSON or as text.
 
+#[cfg(test)]
+pub(crate) mod captured;
 mod format;
 
 use schemars::JsonSchema;

@@ -1,9 +1,11 @@
 //! Configuration: every mistake at once and at its place, values in files, and what SIGHUP changes.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 use tessera_testkit::pair::{Backend, Options, Pair};
@@ -207,6 +209,26 @@ async fn says(service: &Service, text: &str) -> Result<()> {
 
 async fn shows(service: &Service, metric: &str) -> Result<()> {
     eventually(metric, async || Ok(service.metrics().await?.lines().any(|line| line == metric).then_some(()))).await
+}
+
+/// The configuration is a pipe: once it is open, the process is about to read it, and goes no further before it is written.
+#[test]
+fn sighup_ends_no_process_that_is_just_starting() -> Result<()> {
+    for service in SERVICES {
+        let folder = TempDir::new()?;
+        let pipe = folder.path().join("tessera.toml");
+        ensure!(clean_command("mkfifo".as_ref()).arg(&pipe).status()?.success());
+        let mut command = clean_command(&binary(&format!("tessera-{service}"))?);
+        let mut child = command.arg("--config").arg(&pipe).stderr(Stdio::null()).spawn()?;
+        let mut writing = std::fs::OpenOptions::new().write(true).open(&pipe)?;
+        let id = i32::try_from(child.id()).ok().and_then(Pid::from_raw).context("a process")?;
+        kill_process(id, Signal::HUP)?;
+        writing.write_all(MISTAKES.as_bytes())?;
+        drop(writing);
+        let ended = child.wait()?;
+        ensure!(ended.code() == Some(78), "{service} did not come as far as its configuration: {ended}");
+    }
+    Ok(())
 }
 
 #[tokio::test]

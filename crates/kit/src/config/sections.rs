@@ -130,7 +130,7 @@ impl Default for Log {
     }
 }
 
-/// `[stop]`: how the process stops when it gets SIGTERM or SIGINT. It has ended after `pause` and `grace` and 7 s at the latest, and
+/// `[stop]`: how the process stops when it gets SIGTERM or SIGINT. It has ended after `pause` and `grace` and 10 s at the latest, and
 /// at once when a second signal comes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
