@@ -114,6 +114,8 @@ impl Config {
         errors.extend(self.tls.mistakes(&self.listen.listeners()));
         errors.extend(self.identities().1);
         errors.extend(self.stop.mistakes());
+        errors.extend(self.log.mistakes());
+        errors.extend(self.listen.mistakes());
         errors.extend(connections_mistake(self.limits.connections));
         errors
     }
@@ -159,13 +161,13 @@ fn is_url(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use tessera_kit::config::{Sources, load};
+    use tessera_kit::config::Sources;
 
     use super::*;
 
     fn from(variables: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
         let variables = variables.iter().map(|(n, v)| (format!("TESSERA_{n}"), (*v).to_owned()));
-        load::<Config>(&Sources::new().variables(variables)).and_then(Config::checked)
+        config::load_checked(&Sources::new().variables(variables), Config::mistakes).map(|loaded| loaded.value)
     }
 
     const LEAST: &[(&str, &str)] = &[
@@ -196,6 +198,21 @@ mod tests {
         let keys: Vec<_> = errors.iter().map(|e| e.key.as_str()).collect();
         let expected = ["sync.issuer_grpc", "sync.client_secret_file", "sync.max_staleness", "introspection.audience"];
         assert_eq!(keys, expected);
+    }
+
+    #[test]
+    fn what_must_be_set_hides_no_other_mistake() {
+        let keys = |variables: &[(&str, &str)]| {
+            let ConfigErrors(errors) = from(variables).expect_err("mistakes");
+            errors.into_iter().map(|error| error.key).collect::<Vec<_>>()
+        };
+        assert_eq!(keys(&[]), ["issuer_url", "sync", "sync.client_id"]);
+        let out_of_bounds = [("INTROSPECTION__SIGNATURE_PERCENT", "0"), ("LIMITS__CONNECTIONS", "0")];
+        let expected =
+            ["issuer_url", "sync", "sync.client_id", "introspection.signature_percent", "limits.connections"];
+        assert_eq!(keys(&out_of_bounds), expected);
+        let misspelt = [("LISTEN__GRPC", "nowhere"), ("SYNC__MAX_STALENES", "1s")];
+        assert_eq!(keys(&misspelt), ["listen.grpc", "issuer_url", "sync.max_stalenes", "sync.client_id"]);
     }
 
     #[test]

@@ -57,7 +57,9 @@ async fn introspector() -> ExitCode {
         Err(error) => {
             tracing::error!(error = chain(&*error), "the introspector cannot run");
             match error.downcast_ref() {
-                Some(StartError::Config(_) | StartError::Tls(_)) => ExitCode::from(EXIT_CODE),
+                Some(StartError::Config(_) | StartError::Tls(_) | StartError::IssuerAddress(_)) => {
+                    ExitCode::from(EXIT_CODE)
+                }
                 _ => ExitCode::FAILURE,
             }
         }
@@ -66,7 +68,13 @@ async fn introspector() -> ExitCode {
 
 async fn run(config: &Config, file: Option<&PathBuf>, logs: &Logs, mut hangups: Hangups) -> anyhow::Result<()> {
     let mut signals = serve::Signals::listen()?;
-    let running = start(config.clone(), Deps::system()).await?;
+    let running = tokio::select! {
+        running = start(config.clone(), Deps::system()) => running?,
+        () = signals.next() => {
+            tracing::info!("told to stop before it had started");
+            return Ok(());
+        }
+    };
     tracing::info!(http = %running.http_addr, grpc = %running.grpc_addr, ops = %running.ops_addr, "the introspector listens");
     let reloads = Reloads::new(running.metrics());
     loop {

@@ -135,9 +135,8 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
     let calls = Calls::new(&config.telemetry, &metrics, &[]);
     let (identities, certificates) =
         (parts.certificates.clone(), keep_current(server_tls, client_tls, &metrics, &deps));
-    serve::descriptors(config.limits.connections);
     let mut options = Options::new(Stop::new(), Arc::clone(&deps.random));
-    options.connections = config.limits.connections;
+    options.connections = serve::descriptors(config.limits.connections);
     options.metrics = Some(metrics.clone());
     options.loops.watch("main");
     let ops_options = Options { stop: Stop::new(), ..options.clone() };

@@ -59,7 +59,7 @@ async fn issuer() -> ExitCode {
     }
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error @ (StartError::Config(_) | StartError::Tls(_))) => fail(&error, tessera_kit::config::EXIT_CODE),
+        Err(error) if error.is_configuration() => fail(&error, tessera_kit::config::EXIT_CODE),
         Err(error) => fail(&error, 1),
     }
 }
@@ -72,7 +72,14 @@ async fn run(
 ) -> Result<(), StartError> {
     let deps = Deps { clock: Arc::new(SystemClock), random: Arc::new(SystemRandom) };
     let mut signals = serve::Signals::listen()?;
-    let running = tessera_issuer::start(config.clone(), deps, StartOptions::default()).await?;
+    let running = tokio::select! {
+        running = tessera_issuer::start(config.clone(), deps, StartOptions::default()) => running?,
+        // A database may keep a start waiting for as long as it likes.
+        () = signals.next() => {
+            tracing::info!("told to stop before it had started");
+            return Ok(());
+        }
+    };
     let reloads = Reloads::new(running.metrics());
     loop {
         tokio::select! {

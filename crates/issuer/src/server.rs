@@ -132,6 +132,19 @@ pub enum StartError {
     Io(#[from] std::io::Error),
 }
 
+impl StartError {
+    /// Whether it is the configuration, or a file that it names: then it is the same at every start until somebody mends it.
+    #[must_use]
+    pub fn is_configuration(&self) -> bool {
+        use ConnectError::{InMemory, InvalidUrl, UnknownScheme};
+        match self {
+            Self::Config(_) | Self::Tls(_) | Self::Kek(_) => true,
+            Self::Connect(error) => matches!(error, InMemory | InvalidUrl(_) | UnknownScheme),
+            _ => false,
+        }
+    }
+}
+
 /// Beyond the configuration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StartOptions {
@@ -264,10 +277,9 @@ pub async fn start(config: Config, deps: Deps, options: StartOptions) -> Result<
     ];
     let health = Health::new();
     watch_readiness(&cx, &health, &background);
-    serve::descriptors(config.limits.connections);
     let stop = Stop::new();
     let mut serving = Options::new(stop.clone(), Arc::clone(&deps.random));
-    serving.connections = config.limits.connections;
+    serving.connections = serve::descriptors(config.limits.connections);
     serving.metrics = Some(metrics.clone());
     serving.loops.watch("main");
     let ops_serving = Options { stop: Stop::new(), ..serving.clone() };

@@ -6,6 +6,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use tessera_kit::config::{ConfigError, ConfigErrors, MappedIdentity, connections_mistake};
 use tessera_kit::tls::Identities;
+use tessera_store::DatabaseOptions;
 use tessera_types::scope::reserved;
 use tessera_types::{Algorithm, Audience, ScopeSet};
 
@@ -62,6 +63,8 @@ impl Config {
         self.check_spans(&mut wrong);
         self.check_counts(&mut wrong);
         wrong.0.extend(self.stop.mistakes());
+        wrong.0.extend(self.log.mistakes());
+        wrong.0.extend(self.listen.mistakes());
         wrong.0.extend(connections_mistake(self.limits.connections));
         wrong.unless(
             self.cors.origins.iter().all(|origin| is_origin(origin)),
@@ -87,6 +90,9 @@ impl Config {
         wrong.0.extend(self.tls.mistakes(&self.listen.listeners()));
         let (identities, mistakes) = self.identities();
         wrong.0.extend(mistakes);
+        if let Err(error) = DatabaseOptions::new(self.database_url()).check() {
+            wrong.told("database.url", error.to_string());
+        }
         let mail = self.mail.check(&self.data_dir, &mut wrong);
         let signing_alg: Option<Algorithm> = self.tokens.signing_alg.parse().ok();
         wrong.unless(signing_alg.is_some(), "tokens.signing_alg", "RS256, ES256 or EdDSA");

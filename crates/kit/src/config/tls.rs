@@ -30,7 +30,8 @@ pub struct Tls {
     pub ops: bool,
     /// Leave to listen in plain text on an address that is not loopback.
     pub plain_text: bool,
-    /// Who the holders of clients' certificates are. Read again on SIGHUP.
+    /// Who the holders of clients' certificates are: `[[tls.identities]]`, each with a `name`, and with `client_id` or, at the issuer, `scopes`.
+    /// Read again on SIGHUP.
     pub identities: Vec<MappedIdentity>,
 }
 
@@ -144,7 +145,7 @@ impl Tls {
         read: impl Fn(&MappedIdentity) -> Result<T, &'static str>,
     ) -> (Identities<T>, Vec<ConfigError>) {
         let (mut entries, mut mistakes) = (BTreeMap::new(), Vec::new());
-        for entry in &self.identities {
+        for (index, entry) in self.identities.iter().enumerate() {
             let name = entry.name.parse::<IdentityName>().map_err(|error| error.to_string());
             let outcome = name.and_then(|name| Ok((name, read(entry).map_err(str::to_owned)?)));
             let message = match outcome {
@@ -154,7 +155,7 @@ impl Tls {
                 },
                 Err(message) => message,
             };
-            let (origin, key) = ("configuration".to_owned(), "tls.identities".to_owned());
+            let (origin, key) = ("configuration".to_owned(), format!("tls.identities[{index}]"));
             mistakes.push(ConfigError { origin, key, message: format!("{:?} {message}", entry.name) });
         }
         (entries.into_iter().collect(), mistakes)

@@ -43,5 +43,5 @@ pub(crate) async fn lapsed(vouched: Option<Vouched>) {
             return;
         }
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
