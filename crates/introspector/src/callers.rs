@@ -17,7 +17,7 @@ use http::{HeaderMap, HeaderValue, header};
 use tessera_check::{AudienceRule, CannotTell, Checker, Refused, Verified};
 use tessera_kit::calls;
 use tessera_kit::http::{Authorization, Credentials};
-use tessera_kit::tls::{Identities, PeerCertificate};
+use tessera_kit::tls::{LiveIdentities, PeerCertificate};
 use tessera_ledger::{ClientEntry, Replica};
 use tessera_types::scope::reserved;
 use tessera_types::{Audience, ClientId, Clock, PresentedSecret, Randomness, Revision, Timestamp};
@@ -147,7 +147,7 @@ pub struct Recognized {
     /// The audience that their Bearer tokens must be meant for.
     pub audience: Audience,
     /// The clients that certificates are for.
-    pub certificates: Identities<ClientId>,
+    pub certificates: LiveIdentities<ClientId>,
 }
 
 impl std::fmt::Debug for Callers {
@@ -183,18 +183,24 @@ impl Callers {
         waits: &mut Waits,
     ) -> Result<Caller, CallerError> {
         match certificate {
-            Some(certificate) if !headers.contains_key(header::AUTHORIZATION) => self.from_certificate(certificate),
+            Some(certificate) if !headers.contains_key(header::AUTHORIZATION) => {
+                self.from_certificate(certificate, None)
+            }
             _ => self.from_headers(headers, waits).await,
         }
     }
 
-    /// Who holds this certificate, as the handshake has verified it.
+    /// Who holds this certificate, as the handshake has verified it; where the request names a client, that must be the one.
     ///
     /// # Errors
-    /// [`CallerError::UnknownCertificate`].
-    pub fn from_certificate(&self, certificate: &Arc<PeerCertificate>) -> Result<Caller, CallerError> {
-        let found = self.0.recognized.certificates.find(certificate, self.0.clock.now());
-        let (_, client) = found.ok_or(CallerError::UnknownCertificate)?;
+    /// [`CallerError::Certificate`].
+    pub fn from_certificate(
+        &self,
+        certificate: &Arc<PeerCertificate>,
+        named: Option<&str>,
+    ) -> Result<Caller, CallerError> {
+        let identities = self.0.recognized.certificates.now();
+        let client = identities.client(certificate, named, self.0.clock.now())?;
         Ok(Caller::Certificate { client: client.clone(), certificate: Arc::clone(certificate) })
     }
 
@@ -242,8 +248,8 @@ impl Callers {
     /// answer must have.
     ///
     /// # Errors
-    /// [`CallerError::Refused`], [`CallerError::Token`], [`CallerError::NoResources`], [`CallerError::NotFresh`], and
-    /// [`CallerError::Changed`], after which [`again`](Self::again) may help.
+    /// [`CallerError::Refused`], [`CallerError::Certificate`], [`CallerError::Token`], [`CallerError::NoResources`],
+    /// [`CallerError::NotFresh`], and [`CallerError::Changed`], after which [`again`](Self::again) may help.
     pub fn admit(&self, caller: &Caller) -> Result<Arc<ClientEntry>, CallerError> {
         let entry = match caller {
             Caller::Client { known, .. } => self.entry(known).map_err(|lapsed| match lapsed {
@@ -360,12 +366,12 @@ impl Callers {
         if changed <= known.confirmed.number { Ok(entry) } else { Err(Lapsed::Changed) }
     }
 
-    /// The client as it is now. Nothing was confirmed earlier that a change of it could void.
+    /// The client as it is now, if its certificate is still for it. Nothing was confirmed earlier that a change of it could void.
     fn certified(&self, client: &ClientId, certificate: &PeerCertificate) -> Result<Arc<ClientEntry>, CallerError> {
         let state = self.0.replica.state().ok_or(NotFresh::OutOfTouch)?;
-        let is_valid = certificate.is_valid(self.0.clock.now());
-        let entry = state.client(client).filter(|entry| is_valid && entry.state.enabled);
-        entry.ok_or(CallerError::Refused)
+        let identities = self.0.recognized.certificates.now();
+        let client = identities.client(certificate, Some(client.as_str()), self.0.clock.now())?;
+        state.enabled_client(client).ok_or(CallerError::Refused)
     }
 
     fn bearers_client(&self, token: &Verified) -> Result<Arc<ClientEntry>, CallerError> {

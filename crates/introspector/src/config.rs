@@ -114,18 +114,19 @@ impl Config {
         errors.extend(self.tls.mistakes(&self.listen.listeners()));
         errors.extend(self.identities().1);
         errors.extend(self.stop.mistakes());
+        errors.extend(self.log.mistakes());
+        errors.extend(self.listen.mistakes());
         errors.extend(connections_mistake(self.limits.connections));
         errors
     }
 
     /// The clients that certificates are for, and what is wrong with that.
     pub(crate) fn identities(&self) -> (Identities<ClientId>, Vec<ConfigError>) {
-        self.tls.identities(|MappedIdentity { client_id, scopes, .. }| {
-            if !scopes.is_empty() {
+        self.tls.identities(|entry: &MappedIdentity| {
+            if !entry.scopes.is_empty() {
                 return Err("scopes are the issuer's: here an identity has a client_id");
             }
-            let client = client_id.as_deref().and_then(|id| id.parse().ok());
-            client.ok_or("needs a client_id: the client whose resources its holder may ask about")
+            entry.client()?.ok_or("needs a client_id: the client whose resources its holder may ask about")
         })
     }
 
@@ -160,13 +161,13 @@ fn is_url(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use tessera_kit::config::{Sources, load};
+    use tessera_kit::config::Sources;
 
     use super::*;
 
     fn from(variables: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
         let variables = variables.iter().map(|(n, v)| (format!("TESSERA_{n}"), (*v).to_owned()));
-        load::<Config>(&Sources::new().variables(variables)).and_then(Config::checked)
+        config::load_checked(&Sources::new().variables(variables), Config::mistakes).map(|loaded| loaded.value)
     }
 
     const LEAST: &[(&str, &str)] = &[
@@ -197,6 +198,21 @@ mod tests {
         let keys: Vec<_> = errors.iter().map(|e| e.key.as_str()).collect();
         let expected = ["sync.issuer_grpc", "sync.client_secret_file", "sync.max_staleness", "introspection.audience"];
         assert_eq!(keys, expected);
+    }
+
+    #[test]
+    fn what_must_be_set_hides_no_other_mistake() {
+        let keys = |variables: &[(&str, &str)]| {
+            let ConfigErrors(errors) = from(variables).expect_err("mistakes");
+            errors.into_iter().map(|error| error.key).collect::<Vec<_>>()
+        };
+        assert_eq!(keys(&[]), ["issuer_url", "sync", "sync.client_id"]);
+        let out_of_bounds = [("INTROSPECTION__SIGNATURE_PERCENT", "0"), ("LIMITS__CONNECTIONS", "0")];
+        let expected =
+            ["issuer_url", "sync", "sync.client_id", "introspection.signature_percent", "limits.connections"];
+        assert_eq!(keys(&out_of_bounds), expected);
+        let misspelt = [("LISTEN__GRPC", "nowhere"), ("SYNC__MAX_STALENES", "1s")];
+        assert_eq!(keys(&misspelt), ["listen.grpc", "issuer_url", "sync.max_stalenes", "sync.client_id"]);
     }
 
     #[test]

@@ -11,7 +11,9 @@ use http::{HeaderMap, HeaderValue, Request, header};
 use tessera_check::ScopedIntrospection;
 use tessera_kit::calls;
 use tessera_kit::http::error::{self, challenged, no_store, with_fallbacks};
-use tessera_kit::http::{Authorization, AuthorizationError, Challenge, Credentials, Form, FormBody, query};
+use tessera_kit::http::{
+    Authorization, AuthorizationError, Challenge, Credentials, Form, FormBody, query, says_nothing,
+};
 use tessera_kit::tls::{PeerCertificate, Secured};
 use tessera_types::{ErrorCode, Failure, PresentedSecret, ScopeSet};
 
@@ -53,7 +55,7 @@ async fn introspect(State(introspection): State<Introspection>, request: Request
 }
 
 /// Who asks: by header, or by the form's `client_id` and `client_secret`, never by both (RFC 6749 section 2.3). A `client_id`
-/// that only repeats the Basic header's, or the client's whose certificate it is (RFC 8705 section 2), is no second way.
+/// that only repeats the Basic header's is no second way. Where there is neither, the certificate of the connection says it.
 async fn caller(
     introspection: &Introspection,
     (headers, certificate): (&HeaderMap, Option<&Arc<PeerCertificate>>),
@@ -61,6 +63,9 @@ async fn caller(
     waits: &mut Waits,
 ) -> Result<Caller, CallerError> {
     let callers = &introspection.callers;
+    if let Some(certificate) = certificate.filter(|_| says_nothing(headers, form)) {
+        return callers.from_certificate(certificate, form.value("client_id"));
+    }
     let (client_id, secret) = (form.take("client_id"), form.take("client_secret"));
     let assertion = form.take("client_assertion").is_some() || form.take("client_assertion_type").is_some();
     if headers.contains_key(header::AUTHORIZATION) {
@@ -74,17 +79,7 @@ async fn caller(
     match (client_id, secret) {
         (_, Some(_)) if assertion => Err(CallerError::TwoMechanisms),
         _ if assertion => Err(CallerError::Assertion),
-        (None, None) => match certificate {
-            Some(certificate) => callers.from_certificate(certificate),
-            None => Err(CallerError::Missing),
-        },
-        (None, Some(_)) => Err(CallerError::Missing),
-        (Some(client_id), None) if certificate.is_some() => match certificate.map(|c| callers.from_certificate(c)) {
-            Some(Ok(Caller::Certificate { client, certificate })) if client.as_str() == client_id => {
-                Ok(Caller::Certificate { client, certificate })
-            }
-            _ => Err(CallerError::Refused),
-        },
+        (None, _) => Err(CallerError::Missing),
         (Some(client_id), secret) => {
             let client_id = client_id.parse().map_err(|_| CallerError::Refused)?;
             calls::came_with(headers);

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use tessera_introspector::{Config, Deps, StartError, config, start};
 use tessera_kit::config::EXIT_CODE;
-use tessera_kit::config::reload::{Hangups, Reloads};
+use tessera_kit::config::reload::{Hangups, LIVE, Reloads};
 use tessera_kit::logs::{self, Logs};
 use tessera_kit::serve;
 use tessera_kit::trace::{self, Tracing};
@@ -30,6 +30,11 @@ fn main() -> ExitCode {
 }
 
 async fn introspector() -> ExitCode {
+    // Before anything else: until it is listened for, SIGHUP ends a process.
+    let hangups = match Hangups::listen() {
+        Ok(hangups) => hangups,
+        Err(error) => return complain(&error, 1),
+    };
     let arguments = Arguments::parse();
     let config = match config::load(arguments.config.clone()) {
         Ok(config) => config,
@@ -43,7 +48,7 @@ async fn introspector() -> ExitCode {
         Ok(logs) => logs,
         Err(error) => return complain(&error, EXIT_CODE),
     };
-    let ended = run(&config, arguments.config.as_ref(), &logs, tracing.as_ref()).await;
+    let ended = run(&config, arguments.config.as_ref(), &logs, tracing.as_ref(), hangups).await;
     if let Some(tracing) = tracing {
         tracing.flush().await;
     }
@@ -52,16 +57,30 @@ async fn introspector() -> ExitCode {
         Err(error) => {
             tracing::error!(error = chain(&*error), "the introspector cannot run");
             match error.downcast_ref() {
-                Some(StartError::Config(_) | StartError::Tls(_)) => ExitCode::from(EXIT_CODE),
+                Some(StartError::Config(_) | StartError::Tls(_) | StartError::IssuerAddress(_)) => {
+                    ExitCode::from(EXIT_CODE)
+                }
                 _ => ExitCode::FAILURE,
             }
         }
     }
 }
 
-async fn run(config: &Config, file: Option<&PathBuf>, logs: &Logs, tracing: Option<&Tracing>) -> anyhow::Result<()> {
-    let (mut hangups, mut signals) = (Hangups::listen()?, serve::Signals::listen()?);
-    let running = start(config.clone(), Deps::system()).await?;
+async fn run(
+    config: &Config,
+    file: Option<&PathBuf>,
+    logs: &Logs,
+    tracing: Option<&Tracing>,
+    mut hangups: Hangups,
+) -> anyhow::Result<()> {
+    let mut signals = serve::Signals::listen()?;
+    let running = tokio::select! {
+        running = start(config.clone(), Deps::system()) => running?,
+        () = signals.next() => {
+            tracing::info!("told to stop before it had started");
+            return Ok(());
+        }
+    };
     tracing::info!(http = %running.http_addr, grpc = %running.grpc_addr, ops = %running.ops_addr, "the introspector listens");
     trace::count_drops(tracing, running.metrics());
     let reloads = Reloads::new(running.metrics());
@@ -73,8 +92,8 @@ async fn run(config: &Config, file: Option<&PathBuf>, logs: &Logs, tracing: Opti
                 return Ok(());
             }
             () = hangups.next() => {
-                let level = |new: &Config| logs.set_level(&new.log.level);
-                reloads.reload(config, || config::load(file.cloned()), level, &["log.level"]);
+                let apply = |new: &Config| logs.set_level(&new.log.level).inspect(|()| running.take_up(new));
+                reloads.reload(config, || config::load(file.cloned()), apply, LIVE);
             }
         }
     }

@@ -13,12 +13,12 @@ use tessera_kit::metrics::Metrics;
 use tessera_kit::ops;
 use tessera_kit::random::SystemRandom;
 use tessera_kit::serve::{self, BindError, Drain, Options, Server, Serving, Stop, reflection};
-use tessera_kit::tls::{self, ClientTls, Renewable, Role, ServerTls, TlsError};
+use tessera_kit::tls::{self, ClientTls, LiveIdentities, Renewable, Role, ServerTls, TlsError};
 use tessera_kit::token_source::{TokenRequest, TokenSource};
 use tessera_ledger::follower::Follower;
 use tessera_ledger::{Freshness, Replica, ReplicaId};
 use tessera_types::scope::reserved;
-use tessera_types::{Audience, Clock, Randomness};
+use tessera_types::{Audience, ClientId, Clock, Randomness};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
@@ -89,6 +89,7 @@ pub struct Running {
     feed: Background,
     watching: Background,
     certificates: Background,
+    identities: LiveIdentities<ClientId>,
     stopping: Stopping,
 }
 
@@ -132,10 +133,10 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
     let watching = parts.watch(&health, &deps);
 
     let calls = Calls::new(&config.telemetry, &metrics, &[]);
-    let certificates = keep_current(server_tls, client_tls, &metrics, &deps);
-    serve::descriptors(config.limits.connections);
+    let (identities, certificates) =
+        (parts.certificates.clone(), keep_current(server_tls, client_tls, &metrics, &deps));
     let mut options = Options::new(Stop::new(), Arc::clone(&deps.random));
-    options.connections = config.limits.connections;
+    options.connections = serve::descriptors(config.limits.connections);
     options.metrics = Some(metrics.clone());
     options.loops.watch("main");
     let ops_options = Options { stop: Stop::new(), ..options.clone() };
@@ -156,6 +157,7 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, StartError> {
         feed,
         watching,
         certificates,
+        identities,
         stopping: config.stop,
     })
 }
@@ -165,6 +167,12 @@ impl Running {
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// Takes from a configuration, which was checked, what takes effect without a restart (`reload::LIVE`): whose certificates are
+    /// whose. The log's level is its owner's.
+    pub fn take_up(&self, new: &Config) {
+        self.identities.replace(new.identities().0);
     }
 
     /// Resolves once it is synchronized with the issuer and may be asked.
@@ -219,6 +227,7 @@ struct Parts {
     checker: Checker,
     channel: grpc::issuer::Channel,
     credential: Credential,
+    certificates: LiveIdentities<ClientId>,
     introspection: Introspection,
     measures: Arc<Measures>,
     published: Arc<Notify>,
@@ -244,7 +253,8 @@ impl Parts {
             None => Credential::Certificate,
         };
         let audience: Audience = config.introspection.audience.parse().map_err(internal)?;
-        let recognized = Recognized { audience, certificates: config.identities().0 };
+        let certificates = LiveIdentities::from(config.identities().0);
+        let recognized = Recognized { audience, certificates: certificates.clone() };
         let issuer = Arc::new(Issuer::new(channel.clone(), credential.clone()));
         let callers = Callers::new(
             replica.clone(),
@@ -259,7 +269,19 @@ impl Parts {
         let handles = (gate.clone(), checker.clone(), Arc::clone(&measures));
         let introspection = Introspection::new(callers, handles, clock, wait);
         let published = Arc::default();
-        Ok(Self { replica, freshness, heads, gate, checker, channel, credential, introspection, measures, published })
+        Ok(Self {
+            replica,
+            freshness,
+            heads,
+            gate,
+            checker,
+            channel,
+            credential,
+            certificates,
+            introspection,
+            measures,
+            published,
+        })
     }
 
     fn feed(&self, config: &Config, deps: &Deps) -> Background {

@@ -5,6 +5,8 @@
 //! do is decided elsewhere. Threats: guessing (slow hash, throttle), telling known identifiers from unknown ones (same answer,
 //! same work), and a confidential client passing as a public one.
 
+pub mod certificate;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +14,7 @@ use std::time::Duration;
 use quick_cache::sync::Cache;
 use sha2::{Digest as _, Sha256};
 use tessera_kit::calls;
+use tessera_kit::tls::NotTheirs;
 use tessera_store::{Action, Actor, Client, Detail, StoreError, StoredSecret, Target};
 use tessera_types::random::{self, Randomness};
 use tessera_types::secret::SecretShape;
@@ -41,19 +44,22 @@ pub enum AuthMethod {
     Post,
     /// The identifier alone.
     None,
+    /// A certificate, and perhaps the identifier: where tokens are asked about.
+    Certificate,
 }
 
 impl AuthMethod {
     /// Every way.
-    pub const ALL: [Self; 3] = [Self::Basic, Self::Post, Self::None];
+    pub const ALL: [Self; 4] = [Self::Basic, Self::Post, Self::None, Self::Certificate];
 
-    /// The name of RFC 8414's `token_endpoint_auth_methods_supported`.
+    /// The name of RFC 8414's `token_endpoint_auth_methods_supported`, and RFC 8705's.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Basic => "client_secret_basic",
             Self::Post => "client_secret_post",
             Self::None => "none",
+            Self::Certificate => "tls_client_auth",
         }
     }
 }
@@ -91,6 +97,9 @@ pub enum ClientAuthError {
     /// Unknown client, wrong, expired or missing secret, or disabled: the caller is not told which.
     #[error("client authentication failed: {0}")]
     Refused(Refusal),
+    /// A certificate that is no client's, or another one's.
+    #[error(transparent)]
+    Certificate(#[from] NotTheirs),
     /// Too many failures from there for that client.
     #[error("too many failed authentications")]
     Throttled(Duration),
@@ -138,6 +147,7 @@ impl Failure for ClientAuthError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::Refused(_) => ErrorCode::InvalidClient,
+            Self::Certificate(error) => error.code(),
             Self::Throttled(_) => ErrorCode::Throttled,
             Self::Passwords(error) if error.is_internal() => ErrorCode::ServerError,
             Self::Passwords(_) | Self::NotReady => ErrorCode::TemporarilyUnavailable,
@@ -148,6 +158,7 @@ impl Failure for ClientAuthError {
     fn reason(&self) -> &'static str {
         match self {
             Self::Refused(_) => "CLIENT_AUTHENTICATION_FAILED",
+            Self::Certificate(error) => error.reason(),
             Self::Throttled(_) => "TOO_MANY_FAILED_AUTHENTICATIONS",
             Self::Passwords(error) if error.is_internal() => "INTERNAL",
             Self::Passwords(_) => "PASSWORD_CHECKS_BUSY",
@@ -159,6 +170,7 @@ impl Failure for ClientAuthError {
     fn advice(&self) -> &'static str {
         match self {
             Self::Refused(_) => "Client authentication failed. Check the client id and the secret.",
+            Self::Certificate(error) => error.advice(),
             Self::Throttled(_) => "Too many failed authentications. Wait as long as Retry-After says.",
             Self::Passwords(error) if error.is_internal() => "The server failed. Its log says more.",
             Self::Passwords(_) => "The server is checking too many passwords. Try again.",
@@ -172,7 +184,7 @@ impl Failure for ClientAuthError {
             Self::Throttled(wait) => Some(*wait),
             Self::Passwords(_) | Self::NotReady => Some(Duration::from_secs(1)),
             Self::Store(error) => error.retry_after(),
-            Self::Refused(_) => None,
+            Self::Refused(_) | Self::Certificate(_) => None,
         }
     }
 }

@@ -7,7 +7,7 @@ use arc_swap::ArcSwapOption;
 use ipnet::IpNet;
 use tessera_check::Checker;
 use tessera_keys::{MacKey, SigningKey};
-use tessera_kit::tls::Identities;
+use tessera_kit::tls::LiveIdentities;
 use tessera_ledger::replica::Replica;
 use tessera_store::Database;
 use tessera_types::{Audience, Clock, Randomness, ScopeSet};
@@ -19,6 +19,7 @@ use crate::grants::lineage::Lineage;
 use crate::last_used::LastUsed;
 use crate::log::Publication;
 use crate::mail::Mailer;
+use crate::operations::access::Holder;
 use crate::operations::keys::{KeyPolicy, Signing};
 use crate::passwords::Passwords;
 use crate::telemetry::Telemetry;
@@ -111,8 +112,8 @@ pub struct Policy {
     pub session_absolute_ttl: Duration,
     /// Whether consent is remembered for public clients whose answers go to a program on the user's machine.
     pub remember_native_consent: bool,
-    /// What the holders of client certificates may do.
-    pub identities: Identities<Vec<&'static str>>,
+    /// Who the holders of client certificates are; replaced at SIGHUP.
+    pub identities: LiveIdentities<Holder>,
     /// The networks whose proxies are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// The scopes that owners may give to their own applications.

@@ -16,6 +16,7 @@ use std::time::{Duration, SystemTime};
 use lettre::Message;
 use lettre::message::Mailbox;
 use lettre::message::header::ContentType;
+use tessera_kit::serve;
 use tessera_store::{Client, Database, MailRecord, StoreError, Transaction, User};
 use tessera_types::error::chain;
 use tessera_types::random;
@@ -38,7 +39,10 @@ const QUEUE: usize = 1000;
 const AT_ONCE: usize = 4;
 
 /// How long a stop waits for the mails that are left.
-const DRAIN: Duration = Duration::from_secs(5);
+const DRAIN: Duration = Duration::from_secs(3);
+
+/// The rest is for telling which were not sent, and for closing the database.
+const _: () = assert!(DRAIN.as_secs() < serve::CLOSING.as_secs());
 
 /// For how long nobody else sends a mail that an issuer has taken: longer than its tries.
 const TAKEN: Duration = Duration::from_mins(10);

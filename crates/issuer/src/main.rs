@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::Parser;
 use tessera_issuer::{Deps, StartError, StartOptions, config};
 use tessera_kit::clock::SystemClock;
-use tessera_kit::config::reload::{Hangups, Reloads};
+use tessera_kit::config::reload::{Hangups, LIVE, Reloads};
 use tessera_kit::logs::{self, Logs};
 use tessera_kit::random::SystemRandom;
 use tessera_kit::serve;
@@ -35,6 +35,11 @@ fn main() -> ExitCode {
 }
 
 async fn issuer() -> ExitCode {
+    // Before anything else: until it is listened for, SIGHUP ends a process.
+    let hangups = match Hangups::listen() {
+        Ok(hangups) => hangups,
+        Err(error) => return fail(&error, 1),
+    };
     let arguments = Arguments::parse();
     let config = match config::load(arguments.config.clone()) {
         Ok(config) => config,
@@ -48,13 +53,13 @@ async fn issuer() -> ExitCode {
         Ok(logs) => logs,
         Err(error) => return fail(&error, tessera_kit::config::EXIT_CODE),
     };
-    let ended = Box::pin(run(config, arguments.config, &logs, tracing.as_ref())).await;
+    let ended = Box::pin(run(config, arguments.config, &logs, tracing.as_ref(), hangups)).await;
     if let Some(tracing) = tracing {
         tracing.flush().await;
     }
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error @ (StartError::Config(_) | StartError::Tls(_))) => fail(&error, tessera_kit::config::EXIT_CODE),
+        Err(error) if error.is_configuration() => fail(&error, tessera_kit::config::EXIT_CODE),
         Err(error) => fail(&error, 1),
     }
 }
@@ -64,11 +69,18 @@ async fn run(
     file: Option<PathBuf>,
     logs: &Logs,
     tracing: Option<&Tracing>,
+    mut hangups: Hangups,
 ) -> Result<(), StartError> {
-    let mut hangups = Hangups::listen()?;
     let deps = Deps { clock: Arc::new(SystemClock), random: Arc::new(SystemRandom) };
     let mut signals = serve::Signals::listen()?;
-    let running = tessera_issuer::start(config.clone(), deps, StartOptions::default()).await?;
+    let running = tokio::select! {
+        running = tessera_issuer::start(config.clone(), deps, StartOptions::default()) => running?,
+        // A database may keep a start waiting for as long as it likes.
+        () = signals.next() => {
+            tracing::info!("told to stop before it had started");
+            return Ok(());
+        }
+    };
     trace::count_drops(tracing, running.metrics());
     let reloads = Reloads::new(running.metrics());
     loop {
@@ -78,8 +90,8 @@ async fn run(
                 return Ok(());
             }
             () = hangups.next() => {
-                let level = |new: &config::Config| logs.set_level(&new.log.level);
-                reloads.reload(&config, || config::load(file.clone()), level, &["log.level"]);
+                let apply = |new: &config::Config| logs.set_level(&new.log.level).inspect(|()| running.take_up(new));
+                reloads.reload(&config, || config::load(file.clone()), apply, LIVE);
             }
         }
     }

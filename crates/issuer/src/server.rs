@@ -1,5 +1,7 @@
 //! Starting and stopping an issuer.
 
+mod closing;
+
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -27,11 +29,12 @@ use tessera_kit::serve::{self, BindError, Drain, MAX_MESSAGE, Options, Server, S
 use tessera_kit::tls::{self, Role, ServerTls, TlsError};
 use tessera_ledger::replica::Replica;
 use tessera_store::{ConnectError, Database, DatabaseOptions, StoreError};
-use tessera_types::error::chain;
 use tessera_types::{Clock, Randomness};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
+
+pub(crate) use closing::write_the_rest;
 
 use crate::audit::attempts::{self, Attempts};
 use crate::client_auth::RememberedSecrets;
@@ -129,6 +132,19 @@ pub enum StartError {
     Io(#[from] std::io::Error),
 }
 
+impl StartError {
+    /// Whether it is the configuration, or a file that it names: then it is the same at every start until somebody mends it.
+    #[must_use]
+    pub fn is_configuration(&self) -> bool {
+        use ConnectError::{InMemory, InvalidUrl, UnknownScheme};
+        match self {
+            Self::Config(_) | Self::Tls(_) | Self::Kek(_) => true,
+            Self::Connect(error) => matches!(error, InMemory | InvalidUrl(_) | UnknownScheme),
+            _ => false,
+        }
+    }
+}
+
 /// Beyond the configuration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StartOptions {
@@ -151,6 +167,8 @@ pub struct Running {
     stopping: Stopping,
     background: CancellationToken,
     mails: Option<JoinHandle<()>>,
+    /// What writes now and then what is noted in memory.
+    writers: Vec<JoinHandle<()>>,
 }
 
 /// Opens and migrates the database, and opens the key-encryption keys: what `tessera init` and an issuer begin with.
@@ -254,14 +272,15 @@ pub async fn start(config: Config, deps: Deps, options: StartOptions) -> Result<
     tokio::spawn(Keeper::new(cx.clone(), own).run(background.clone()));
     let housekeeping = operations::housekeeping::Housekeeping::new(cx.clone(), config.cleanup.clone());
     tokio::spawn(housekeeping.run(background.clone()));
-    tokio::spawn(last_used::run(cx.clone(), background.clone()));
-    tokio::spawn(attempts::run(cx.clone(), background.clone()));
+    let writers = vec![
+        tokio::spawn(last_used::run(cx.clone(), background.clone())),
+        tokio::spawn(attempts::run(cx.clone(), background.clone())),
+    ];
     let health = Health::new();
     watch_readiness(&cx, &health, &background);
-    serve::descriptors(config.limits.connections);
     let stop = Stop::new();
     let mut serving = Options::new(stop.clone(), Arc::clone(&deps.random));
-    serving.connections = config.limits.connections;
+    serving.connections = serve::descriptors(config.limits.connections);
     serving.metrics = Some(metrics.clone());
     serving.loops.watch("main");
     let ops_serving = Options { stop: Stop::new(), ..serving.clone() };
@@ -281,7 +300,7 @@ pub async fn start(config: Config, deps: Deps, options: StartOptions) -> Result<
     let ops = ops_server.serve_http(ops::router(health.clone(), metrics.clone(), serving.loops), &ops_serving)?;
     tracing::info!(issuer = %cx.policy.issuer_url, http = %http.addr(), grpc = %grpc.addr(), ops = %ops.addr(), "issuer started");
     let (asked, ops_stop) = ([http, grpc], ops_serving.stop);
-    Ok(Running { cx, asked, ops, health, metrics, stop, ops_stop, stopping: config.stop, background, mails })
+    Ok(Running { cx, asked, ops, health, metrics, stop, ops_stop, stopping: config.stop, background, mails, writers })
 }
 
 /// For its owner alone: the database and the key-encryption key are in it.
@@ -307,7 +326,7 @@ fn policy(config: &Config, checked: &Checked) -> Policy {
         session_ttl: config.sessions.ttl,
         session_absolute_ttl: config.sessions.absolute_ttl,
         remember_native_consent: config.sessions.remember_native_consent,
-        identities: checked.identities.clone(),
+        identities: checked.identities.clone().into(),
         trusted_proxies: checked.trusted_proxies.clone(),
         owner_scopes: checked.owner_scopes.clone(),
         applications_per_owner: config.applications.per_owner,
@@ -376,6 +395,12 @@ impl Running {
         &self.metrics
     }
 
+    /// Takes from a configuration, which was checked, what takes effect without a restart (`reload::LIVE`): whose certificates are
+    /// whose. The log's level is its owner's.
+    pub fn take_up(&self, new: &Config) {
+        self.cx.policy.identities.replace(new.identities().0);
+    }
+
     /// Where HTTP is served.
     #[must_use]
     pub fn http_addr(&self) -> SocketAddr {
@@ -411,10 +436,7 @@ impl Running {
         self.background.cancel();
         serve::closing(async {
             // What is to be written comes before what waits for others: a mail server may take all the time there is.
-            self.cx.write_attempts(true).await;
-            if let Err(error) = self.cx.last_used.write(&self.cx.store).await {
-                tracing::debug!(error = %chain(&error), "when clients were used last is not written");
-            }
+            write_the_rest(&self.cx, self.writers).await;
             if let Some(mails) = self.mails.take() {
                 // It waits no longer than a few seconds.
                 let _ = mails.await;

@@ -98,6 +98,9 @@ impl Telemetry {
             }
             self.logins(error).increment(0);
         }
+        for outcome in ["sent", "failed"] {
+            self.mails(outcome).increment(0);
+        }
     }
 
     /// Counts a token request; `None` is success.
@@ -135,8 +138,12 @@ impl Telemetry {
 
     /// Counts a mail to an owner.
     pub fn mail(&self, outcome: &'static str) {
+        self.mails(outcome).increment(1);
+    }
+
+    fn mails(&self, outcome: &'static str) -> Counter {
         let help = "Mails to owners of new applications, by what became of them: sent or failed.";
-        self.counter("tessera_mails_total", help, &[("outcome", outcome)]).increment(1);
+        self.counter("tessera_mails_total", help, &[("outcome", outcome)])
     }
 
     /// Counts what housekeeping deleted.

@@ -14,6 +14,7 @@ mod people;
 mod refreshing;
 mod restored;
 mod revocation;
+mod stopping;
 mod users;
 
 use std::sync::Arc;

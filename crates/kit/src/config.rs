@@ -66,9 +66,10 @@ pub fn load_checked<T: DeserializeOwned>(
     let (tree, errors) = sources.read();
     let de::Read { value, origins, mut errors } = de::read::<T>(tree, errors);
     let found = value.as_ref().map(check).unwrap_or_default();
+    let told = errors.len();
     for mut error in found {
-        // What could not be read has been told; the default that stands in for it is nobody's mistake.
-        if errors.iter().any(|told| told.key == error.key && !told.key.is_empty()) {
+        // What could not be read has been told; what stands in for it is nobody's mistake. What is found twice is two mistakes.
+        if errors[..told].iter().any(|told| told.key == error.key && !told.key.is_empty()) {
             continue;
         }
         if let Some(origin) = origins.get(&error.key) {

@@ -8,7 +8,7 @@ pub mod multipart;
 pub mod query;
 mod request;
 
-pub use authorization::{Authorization, AuthorizationError, BearerToken, Credentials, basic_as_written};
+pub use authorization::{Authorization, AuthorizationError, BearerToken, Credentials, basic_as_written, says_nothing};
 pub use cookie::{Cookies, SetCookie};
 pub use error::Challenge;
 pub use form::{Form, FormError};

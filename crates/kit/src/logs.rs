@@ -1,9 +1,12 @@
 //! Logs, to standard error, as JSON or as text.
 
+#[cfg(test)]
+pub(crate) mod captured;
 mod format;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tracing_subscriber::filter::{Directive, LevelFilter};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
@@ -31,8 +34,10 @@ pub struct Logs {
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// The level is not one.
-    #[error("not a log level: write error, warn, info, debug, trace, or directives such as info,tessera_issuer=debug")]
-    Level(#[source] tracing_subscriber::filter::ParseError),
+    #[error(
+        "not a log level: write error, warn, info, debug, trace or off, or directives such as info,tessera_issuer=debug"
+    )]
+    Level(#[source] Option<tracing_subscriber::filter::ParseError>),
     /// Something else in the process logs already.
     #[error("logging was set up already")]
     SetUp(#[from] tracing_subscriber::util::TryInitError),
@@ -93,14 +98,37 @@ impl Logs {
     }
 }
 
+/// Whether a level is one.
+///
+/// # Errors
+/// [`LogError::Level`].
+pub fn check(level: &str) -> Result<(), LogError> {
+    filter(level).map(drop)
+}
+
+/// A level, or a module and its level. To the library a word that is no level is a module whose everything is logged, and nothing else.
+fn is_directive(text: &str) -> bool {
+    match text.split_once('=') {
+        Some((target, _)) => !target.trim().is_empty(),
+        None => !text.trim().is_empty() && text.trim().parse::<LevelFilter>().is_ok(),
+    }
+}
+
 /// HTTP/2 and TLS crates log frames, headers included, when asked to: never below warnings.
 fn filter(level: &str) -> Result<EnvFilter, LogError> {
-    let mut filter = EnvFilter::try_new(level).map_err(LogError::Level)?;
+    if !level.split(',').all(is_directive) {
+        return Err(LogError::Level(None));
+    }
+    let mut filter = EnvFilter::try_new(level).map_err(|error| LogError::Level(Some(error)))?;
     for quiet in ["h2=warn", "hyper=warn", "hyper_util=warn", "tonic=warn", "tower=warn", "sqlx=warn", "rustls=warn"] {
-        filter = filter.add_directive(quiet.parse().map_err(LogError::Level)?);
+        filter = filter.add_directive(directive(quiet)?);
     }
     // What they say of a call, its log lines say by themselves.
-    Ok(filter.add_directive(format!("{TARGET}=off").parse().map_err(LogError::Level)?))
+    Ok(filter.add_directive(directive(&format!("{TARGET}=off"))?))
+}
+
+fn directive(text: &str) -> Result<Directive, LogError> {
+    text.parse().map_err(|error| LogError::Level(Some(error)))
 }
 
 fn ansi() -> bool {
@@ -114,10 +142,12 @@ mod tests {
 
     #[test]
     fn levels_and_directives_are_read() {
-        for good in ["info", "warn", "info,tessera_issuer=debug"] {
-            assert!(filter(good).is_ok(), "{good}");
+        for good in ["info", "WARN", "off", "info,tessera_issuer=debug", "warn,tessera_kit::calls=debug", "a=off"] {
+            assert!(check(good).is_ok(), "{good}");
         }
-        assert!(matches!(filter("loud=very"), Err(LogError::Level(_))));
+        for bad in ["", "warning", "verbose", "inof", "info,tessera_issuer", "info,", "loud=very", "=debug"] {
+            assert!(matches!(check(bad), Err(LogError::Level(_))), "{bad}");
+        }
     }
 
     #[test]

@@ -22,12 +22,12 @@ mod traffic;
 
 pub use beat::{Loops, STUCK_AFTER};
 pub use connection::Peer;
-pub use drain::{Drain, closing, process};
+pub use drain::{CLOSING, Drain, closing, process};
 pub use limits::descriptors;
 pub use listener::{BindError, Listener};
 pub use server::{Options, Server, Serving};
 pub use stop::{Signals, Stop, terminated};
-pub use traffic::Going;
+pub use traffic::Endless;
 
 /// The longest message of an RPC that carries tokens, in bytes: for `max_decoding_message_size` of the generated servers.
 pub const MAX_MESSAGE: usize = 64 * 1024;

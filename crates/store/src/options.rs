@@ -58,6 +58,14 @@ impl DatabaseOptions {
         Some(options.get_filename().to_owned())
     }
 
+    /// Whether the URL is of a database that can be used, as far as that is seen without asking it.
+    ///
+    /// # Errors
+    /// Every [`ConnectError`] but [`Unreachable`](ConnectError::Unreachable). None shows the URL.
+    pub fn check(&self) -> Result<(), ConnectError> {
+        self.kind().map(drop)
+    }
+
     pub(crate) fn kind(&self) -> Result<Kind, ConnectError> {
         if self.url.starts_with("sqlite:") {
             // Every connection to memory is a database of its own, and none survives a restart.

@@ -1,9 +1,11 @@
 //! Configuration: every mistake at once and at its place, values in files, and what SIGHUP changes.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 use tessera_testkit::pair::{Backend, Options, Pair};
@@ -207,6 +209,62 @@ async fn says(service: &Service, text: &str) -> Result<()> {
 
 async fn shows(service: &Service, metric: &str) -> Result<()> {
     eventually(metric, async || Ok(service.metrics().await?.lines().any(|line| line == metric).then_some(()))).await
+}
+
+#[test]
+fn what_cannot_be_at_any_start_ends_it_with_78_and_a_place() -> Result<()> {
+    let setting = Setting::new("issuer_url = \"http://127.0.0.1:1\"\n")?;
+    let own = [("TESSERA_SYNC__CLIENT_ID", "a"), ("TESSERA_SYNC__CLIENT_SECRET", "b")];
+    for (service, variable, value, told) in [
+        ("issuer", "TESSERA_DATABASE__URL", "mysql://u:hunter2@db/t", "database.url: the database URL must start with"),
+        ("issuer", "TESSERA_DATABASE__URL", "sqlite::memory:", "database.url: a database in memory would lose"),
+        ("introspector", "TESSERA_SYNC__ISSUER_GRPC", "https://", "sync.issuer_grpc: must be https://host:port"),
+        ("issuer", "TESSERA_LOG__LEVEL", "warning", "log.level: not a log level"),
+        ("introspector", "TESSERA_LOG__LEVEL", "loud=very", "log.level: not a log level"),
+    ] {
+        let mut set = vec![(variable, value)];
+        set.extend(own.iter().filter(|_| service == "introspector"));
+        let started = setting.start(service, &set)?;
+        let text = said(&started);
+        ensure!(started.status.code() == Some(78), "{service} {value}: {:?}\n{text}", started.status);
+        ensure!(text.contains(&format!("environment variable {variable}: {told}")), "{text}");
+        ensure!(!text.contains("hunter2"), "{text}");
+        let checked = setting.config("check", service, "json", &set)?;
+        ensure!(checked.status.code() == Some(2), "config check takes {value}");
+    }
+    let folder = setting.folder.path().join("data").display().to_string();
+    let missing = setting.start(
+        "issuer",
+        &[
+            ("TESSERA_DATA_DIR", &folder),
+            ("TESSERA_LISTEN__HTTP", "127.0.0.1:0"),
+            ("TESSERA_LISTEN__GRPC", "127.0.0.1:0"),
+            ("TESSERA_LISTEN__OPS", "127.0.0.1:0"),
+            ("TESSERA_SECRETS__KEK_FILE", "/nowhere/kek"),
+        ],
+    )?;
+    ensure!(missing.status.code() == Some(78) && said(&missing).contains("/nowhere/kek"), "{}", said(&missing));
+    Ok(())
+}
+
+/// The configuration is a pipe: once it is open, the process is about to read it, and goes no further before it is written.
+#[test]
+fn sighup_ends_no_process_that_is_just_starting() -> Result<()> {
+    for service in SERVICES {
+        let folder = TempDir::new()?;
+        let pipe = folder.path().join("tessera.toml");
+        ensure!(clean_command("mkfifo".as_ref()).arg(&pipe).status()?.success());
+        let mut command = clean_command(&binary(&format!("tessera-{service}"))?);
+        let mut child = command.arg("--config").arg(&pipe).stderr(Stdio::null()).spawn()?;
+        let mut writing = std::fs::OpenOptions::new().write(true).open(&pipe)?;
+        let id = i32::try_from(child.id()).ok().and_then(Pid::from_raw).context("a process")?;
+        kill_process(id, Signal::HUP)?;
+        writing.write_all(MISTAKES.as_bytes())?;
+        drop(writing);
+        let ended = child.wait()?;
+        ensure!(ended.code() == Some(78), "{service} did not come as far as its configuration: {ended}");
+    }
+    Ok(())
 }
 
 #[tokio::test]

@@ -195,6 +195,9 @@ fn what_ships_is_nobody_who_can_write_to_its_image_and_listens_on_the_loopback_a
         assert_eq!(service["cap_drop"], serde_json::json!(["ALL"]), "{name}");
         assert_eq!(service["security_opt"], serde_json::json!(["no-new-privileges:true"]), "{name}");
         assert!(service.get("user").is_none(), "{name}: the image's");
+        let grace = service["stop_grace_period"].as_str().and_then(|grace| grace.strip_suffix('s')?.parse().ok());
+        // The defaults of [stop], and what follows: docs/operations/stopping.md.
+        assert!(grace.is_some_and(|seconds: u64| seconds > 5 + 20 + 12), "{name} would be killed while it drains");
     }
     for (name, service) in file["services"].as_object().context("services")? {
         for port in service["ports"].as_array().into_iter().flatten() {

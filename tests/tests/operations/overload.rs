@@ -1,7 +1,11 @@
 //! Limits, and what happens at them.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
-use tessera_testkit::pair::{Backend, Options};
+use tempfile::TempDir;
+use tessera_testkit::pair::{Backend, Options, Ports};
+use tessera_testkit::process::{Service, binary, status};
 use tessera_tests::{FORM, channel, check_on, eventually, post, request, world, world_with};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
@@ -55,6 +59,38 @@ async fn heads_and_bodies_that_are_too_long_are_refused() -> Result<()> {
         assert!([400, 413].contains(&answer.status), "{answer:?}");
     }
     assert!(world.is_active(&token).await?);
+    Ok(())
+}
+
+/// A service that may open 160 files, 128 of which are for what is no connection: sixteen for each listener.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_few_files_may_be_open_connections_leave_some_for_the_rest() -> Result<()> {
+    let (folder, ports) = (TempDir::new()?, Ports::free()?);
+    let (http, grpc, ops) = (ports.introspector_http, ports.introspector_grpc, ports.introspector_ops);
+    let file = folder.path().join("introspector.toml");
+    let sync =
+        format!("[sync]\nissuer_grpc = \"http://{}\"\nclient_id = \"a\"\nclient_secret = \"b\"\n", ports.issuer_grpc);
+    let listen = format!("[listen]\nhttp = \"{http}\"\ngrpc = \"{grpc}\"\nops = \"{ops}\"\n");
+    std::fs::write(&file, format!("issuer_url = \"http://127.0.0.1\"\n{listen}{sync}"))?;
+    let limited = "ulimit -n 160 && exec \"$0\" --config \"$1\"".to_owned();
+    let program = binary("tessera-introspector")?.display().to_string();
+    let arguments = vec!["-c".to_owned(), limited, program, file.display().to_string()];
+    let log = folder.path().join("log");
+    let service = Service::start(PathBuf::from("/bin/sh"), arguments, log, ops).await?;
+    let said = service.said()?;
+    assert!(said.contains("fewer connections are taken") && said.contains("connections=16"), "{said}");
+    let mut idle = Vec::new();
+    for _ in 0..250 {
+        idle.push(TcpStream::connect(http).await?);
+    }
+    eventually("those beyond the sixteen are closed", async || {
+        let refused = "tessera_connections_refused_total{listener=\"http\",reason=\"limit\"} 234";
+        Ok(service.metrics().await?.contains(refused).then_some(()))
+    })
+    .await?;
+    assert_eq!(status(ops, "/livez").await?, 200);
+    let metrics = service.metrics().await?;
+    assert!(metrics.contains("refused_total{listener=\"http\",reason=\"descriptors\"} 0"), "{metrics}");
     Ok(())
 }
 

@@ -1,12 +1,14 @@
 //! TLS and mTLS from files, on issuer and introspector as two processes: set up by `tessera init` and a configuration file, nothing else.
 
 mod authority;
+mod ends;
 mod grpcurl;
 mod identities;
 mod refusals;
-mod setting;
+pub(super) mod setting;
 mod startup;
 mod swaps;
+mod trust;
 
 use anyhow::Result;
 use rstest::rstest;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tessera_check::Refused;
 use tessera_kit::http::AuthorizationError;
+use tessera_kit::tls::NotTheirs;
 use tessera_types::{ErrorCode, Failure};
 
 use super::Unconfirmed;
@@ -15,9 +16,9 @@ pub enum CallerError {
     /// No credential.
     #[error("there is no credential")]
     Missing,
-    /// Nothing but a certificate, and that is nobody's here.
-    #[error("the client certificate is nobody's here")]
-    UnknownCertificate,
+    /// Nothing but a certificate, and that is no client's, or another one's.
+    #[error(transparent)]
+    Certificate(#[from] NotTheirs),
     /// A credential that is malformed.
     #[error(transparent)]
     Malformed(#[from] AuthorizationError),
@@ -51,11 +52,10 @@ impl Failure for CallerError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::TwoMechanisms => ErrorCode::InvalidRequest,
-            Self::Missing
-            | Self::UnknownCertificate
-            | Self::Assertion
-            | Self::Refused
-            | Self::Unconfirmed(Unconfirmed::Refused) => ErrorCode::InvalidClient,
+            Self::Missing | Self::Assertion | Self::Refused | Self::Unconfirmed(Unconfirmed::Refused) => {
+                ErrorCode::InvalidClient
+            }
+            Self::Certificate(error) => error.code(),
             Self::Malformed(error) => error.code(),
             Self::Token(refused) => refused.code(),
             Self::NoResources => ErrorCode::UnauthorizedClient,
@@ -68,7 +68,7 @@ impl Failure for CallerError {
     fn reason(&self) -> &'static str {
         match self {
             Self::Missing => "CLIENT_AUTHENTICATION_MISSING",
-            Self::UnknownCertificate => "CLIENT_CERTIFICATE_UNKNOWN",
+            Self::Certificate(error) => error.reason(),
             Self::Malformed(error) => error.reason(),
             Self::TwoMechanisms => "TWO_CLIENT_AUTHENTICATIONS",
             Self::Assertion => "CLIENT_ASSERTION_UNSUPPORTED",
@@ -87,9 +87,7 @@ impl Failure for CallerError {
             Self::Missing => {
                 "Authenticate with Basic (client id and secret) or with a Bearer token that has the scope introspect."
             }
-            Self::UnknownCertificate => {
-                "The certificate is good, but [[tls.identities]] does not say whose it is. Map one of its names, or send authorization too."
-            }
+            Self::Certificate(error) => error.advice(),
             Self::Malformed(error) => error.advice(),
             Self::TwoMechanisms => {
                 "Authenticate in one way: with the Authorization header or with the form's parameters."

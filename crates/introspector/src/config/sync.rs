@@ -77,7 +77,9 @@ impl Sync {
     }
 
     pub(super) fn check(&self, demand: &mut dyn FnMut(bool, &str, &str)) {
-        let is_address = self.is_encrypted() || self.issuer_grpc.starts_with("http://");
+        let has_host =
+            self.issuer_grpc.parse::<http::Uri>().is_ok_and(|uri| uri.host().is_some_and(|host| !host.is_empty()));
+        let is_address = has_host && (self.is_encrypted() || self.issuer_grpc.starts_with("http://"));
         demand(is_address, "sync.issuer_grpc", "must be https://host:port or http://host:port");
         let tls = [&self.ca_file, &self.client_cert_file, &self.client_key_file].iter().any(|file| file.is_some());
         let message = "must be https://host:port where ca_file or client_cert_file is set";

@@ -6,11 +6,13 @@ use std::time::Duration;
 use ipnet::IpNet;
 use tessera_kit::config::{ConfigError, ConfigErrors, MappedIdentity, connections_mistake};
 use tessera_kit::tls::Identities;
+use tessera_store::DatabaseOptions;
 use tessera_types::scope::reserved;
 use tessera_types::{Algorithm, Audience, ScopeSet};
 
 use super::Config;
 use crate::mail::MailOptions;
+use crate::operations::access::Holder;
 use crate::operations::keys::{KeyPolicy, Schedule};
 
 /// What the configuration says, checked. It holds the database's password, and so has no `Debug`.
@@ -40,8 +42,8 @@ pub struct Checked {
     pub kek_file: PathBuf,
     /// See [`Secrets::old_kek_files`](super::Secrets::old_kek_files).
     pub old_kek_files: Vec<PathBuf>,
-    /// What the holders of certificates may do: scopes, by name.
-    pub identities: Identities<Vec<&'static str>>,
+    /// Who the holders of certificates are, by name.
+    pub identities: Identities<Holder>,
     /// Whether the key-encryption key may be made where it is missing: only at its default place.
     pub make_kek: bool,
 }
@@ -61,6 +63,8 @@ impl Config {
         self.check_spans(&mut wrong);
         self.check_counts(&mut wrong);
         wrong.0.extend(self.stop.mistakes());
+        wrong.0.extend(self.log.mistakes());
+        wrong.0.extend(self.listen.mistakes());
         wrong.0.extend(connections_mistake(self.limits.connections));
         wrong.unless(
             self.cors.origins.iter().all(|origin| is_origin(origin)),
@@ -84,8 +88,11 @@ impl Config {
         );
         let owner_scopes = self.applications.check(&mut wrong);
         wrong.0.extend(self.tls.mistakes(&self.listen.listeners()));
-        let (identities, mistakes) = self.tls.identities(certified_scopes);
+        let (identities, mistakes) = self.identities();
         wrong.0.extend(mistakes);
+        if let Err(error) = DatabaseOptions::new(self.database_url()).check() {
+            wrong.told("database.url", error.to_string());
+        }
         let mail = self.mail.check(&self.data_dir, &mut wrong);
         let signing_alg: Option<Algorithm> = self.tokens.signing_alg.parse().ok();
         wrong.unless(signing_alg.is_some(), "tokens.signing_alg", "RS256, ES256 or EdDSA");
@@ -115,6 +122,11 @@ impl Config {
             }
             _ => Err(ConfigErrors(wrong.0)),
         }
+    }
+
+    /// Who the holders of certificates are, and what is wrong with that.
+    pub(crate) fn identities(&self) -> (Identities<Holder>, Vec<ConfigError>) {
+        self.tls.identities(holder)
     }
 
     fn check_spans(&self, wrong: &mut Mistakes) {
@@ -221,13 +233,18 @@ impl Mistakes {
 /// What a certificate may stand for: what clients' own tokens do, and people's never (security.md, item 44).
 const CERTIFIABLE: [&str; 3] = [reserved::ADMIN, reserved::ADMIN_READ, reserved::SYNC];
 
-fn certified_scopes(entry: &MappedIdentity) -> Result<Vec<&'static str>, &'static str> {
-    if entry.client_id.is_some() {
-        return Err("client_id is the introspectors': here an identity has scopes");
-    }
+fn holder(entry: &MappedIdentity) -> Result<Holder, &'static str> {
     let known = |scope: &String| CERTIFIABLE.into_iter().find(|known| known == scope);
     let scopes: Option<Vec<_>> = entry.scopes.iter().map(known).collect();
-    scopes.filter(|scopes| !scopes.is_empty()).ok_or("needs scopes: tessera.admin, tessera.admin.read or tessera.sync")
+    let scopes = scopes
+        .ok_or("has a scope that a certificate cannot have: tessera.admin, tessera.admin.read or tessera.sync")?;
+    let client = entry.client()?;
+    if scopes.is_empty() && client.is_none() {
+        return Err(
+            "needs scopes (tessera.admin, tessera.admin.read or tessera.sync), or a client_id: the client whose resources its holder may ask about",
+        );
+    }
+    Ok(Holder { scopes, client })
 }
 
 /// A network, or an address alone.

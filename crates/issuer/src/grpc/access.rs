@@ -146,5 +146,5 @@ pub(super) fn refused(failure: &dyn Failure) -> Status {
 
 /// The caller's address, where the transport knows it.
 pub(super) fn peer<T>(request: &Request<T>) -> Option<IpAddr> {
-    request.extensions().get::<Peer>().map(|peer| peer.0.ip())
+    request.extensions().get::<Peer>().map(|peer| peer.addr().ip())
 }

@@ -8,7 +8,7 @@ use hashbrown::HashMap;
 use std::sync::{Mutex, PoisonError};
 use tessera_api::sync::v1::sync_service_server::SyncService;
 use tessera_api::sync::v1::{AuthenticateClientRequest, AuthenticateClientResponse, WatchRequest, WatchResponse};
-use tessera_kit::serve::Stop;
+use tessera_kit::serve::{Peer, Stop};
 use tessera_types::scope::reserved;
 use tessera_types::{ErrorCode, Failure, PresentedSecret};
 use tokio::sync::mpsc;
@@ -69,7 +69,7 @@ impl SyncService for Feed {
         let place = Place::take(&self.open, caller.name()).ok_or_else(|| access::refused(&TooManyStreams))?;
         let (sender, receiver) = mpsc::channel(QUEUE);
         let driver = Driver::new(self.cx.clone(), caller, sender);
-        let (stop, endless) = (self.stop.clone(), self.stop.endless());
+        let (stop, endless) = (self.stop.clone(), request.extensions().get::<Peer>().map(Peer::endless));
         let incoming = request.into_inner();
         tokio::spawn(async move {
             driver.run(incoming, stop).await;

@@ -48,7 +48,7 @@ fn nearest(peer: Option<IpAddr>, headers: &HeaderMap, is_trusted: impl Fn(Option
 }
 
 fn peer(extensions: &Extensions) -> Option<IpAddr> {
-    extensions.get::<Peer>().map(|peer| peer.0.ip().to_canonical())
+    extensions.get::<Peer>().map(|peer| peer.addr().ip().to_canonical())
 }
 
 fn is_trusted(cx: &Context, address: Option<IpAddr>) -> bool {

@@ -6,11 +6,13 @@ use axum::extract::State;
 use axum::http::{HeaderValue, Request, header};
 use axum::response::{IntoResponse as _, Response};
 use tessera_check::ScopedIntrospection;
-use tessera_kit::http::{AuthorizationError, Form, FormBody, error, query};
+use tessera_kit::http::{AuthorizationError, Form, FormBody, error, query, says_nothing};
+use tessera_kit::tls::Secured;
 use tessera_types::{ErrorCode, Failure, ScopeSet};
 
 use super::client::{self, ClientError, Presented};
 use super::forwarded;
+use crate::client_auth::certificate::PresentedCertificate;
 use crate::context::Context;
 use crate::operations::introspect::{self, Caller, Consistency, Question};
 
@@ -45,11 +47,17 @@ pub(super) async fn handle(State(cx): State<Context>, request: Request<Body>) ->
 async fn answer(cx: &Context, request: Request<Body>) -> Result<ScopedIntrospection, Response> {
     query::refuse_credentials(request.uri()).map_err(|error| client::refused(&error))?;
     let from = forwarded::client(cx, &request);
+    let certificate = Secured::certificate(request.extensions()).cloned();
     let FormBody { headers, mut form } =
         FormBody::read(request, &[]).await.map_err(axum::response::IntoResponse::into_response)?;
-    let caller = match client::presented(&headers, &mut form, from).map_err(|error| refused(&error))? {
-        Presented::Client(client) => Caller::Client(client),
-        Presented::Bearer(token) => Caller::Bearer(token.expose().to_owned()),
+    let caller = match certificate.filter(|_| says_nothing(&headers, &form)) {
+        Some(certificate) => {
+            Caller::Certificate(PresentedCertificate { certificate, named: form.take("client_id"), from })
+        }
+        None => match client::presented(&headers, &mut form, from).map_err(|error| refused(&error))? {
+            Presented::Client(client) => Caller::Client(client),
+            Presented::Bearer(token) => Caller::Bearer(token.expose().to_owned()),
+        },
     };
     let (question, scopes) = question(&mut form).map_err(|error| client::refused(&error))?;
     let verified = introspect::introspect(cx, caller, &question).await.map_err(|error| client::refused(&error))?;

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use tessera_check::{AudienceRule, CannotTell, Refused, Verdict, Verified};
 use tessera_kit::calls;
-use tessera_kit::tls::{IdentityName, PeerCertificate};
+use tessera_kit::tls::{IdentityName, NamesClient, PeerCertificate};
 use tessera_store::Actor;
-use tessera_types::{Audience, ErrorCode, Failure, Revision};
+use tessera_types::{Audience, ClientId, ErrorCode, Failure, Revision};
 
 use crate::context::Context;
 
@@ -81,6 +81,21 @@ impl Failure for AccessError {
     }
 }
 
+/// What the configuration says of the holder of a certificate.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Holder {
+    /// What it may do here, as a client's own token with these scopes.
+    pub scopes: Vec<&'static str>,
+    /// The client that it is where it asks about tokens.
+    pub client: Option<ClientId>,
+}
+
+impl NamesClient for Holder {
+    fn client(&self) -> Option<&ClientId> {
+        self.client.as_ref()
+    }
+}
+
 /// Who was let pass.
 #[derive(Clone, Debug)]
 pub enum Caller {
@@ -92,6 +107,8 @@ pub enum Caller {
         name: IdentityName,
         /// The certificate.
         certificate: Arc<PeerCertificate>,
+        /// The scopes of which it has one.
+        any_of: &'static [&'static str],
     },
 }
 
@@ -122,7 +139,8 @@ impl Caller {
                 let audience = std::slice::from_ref(&cx.policy.issuer_audience);
                 cx.checker.is_unrevoked(token, AudienceRule { resources: audience, only: None })
             }
-            Self::Certificate { certificate, .. } => certificate.is_valid(cx.clock.now()),
+            // The configuration may say something else by now, or nobody vouch for it.
+            Self::Certificate { certificate, any_of, .. } => certified(cx, certificate, any_of).is_ok(),
         }
     }
 }
@@ -131,7 +149,8 @@ impl Caller {
 #[must_use]
 pub fn turned_away(cx: &Context, bearer: Option<&str>, certificate: Option<&PeerCertificate>) -> Option<Actor> {
     if let Some(certificate) = certificate {
-        let (name, _) = cx.policy.identities.find(certificate, cx.clock.now())?;
+        let identities = cx.policy.identities.now();
+        let (name, _) = identities.find(certificate, cx.clock.now())?;
         return Some(Actor::Identity(name.as_str().to_owned()));
     }
     let rule = AudienceRule { resources: std::slice::from_ref(&cx.policy.issuer_audience), only: None };
@@ -141,10 +160,11 @@ pub fn turned_away(cx: &Context, bearer: Option<&str>, certificate: Option<&Peer
     }
 }
 
-/// Whether a certificate is anybody's here.
+/// Whether a certificate is for anybody who may do something here.
 #[must_use]
 pub fn knows(cx: &Context, certificate: &PeerCertificate) -> bool {
-    cx.policy.identities.find(certificate, cx.clock.now()).is_some()
+    let identities = cx.policy.identities.now();
+    identities.find(certificate, cx.clock.now()).is_some_and(|(_, holder)| !holder.scopes.is_empty())
 }
 
 /// Checks that a certificate is given one of the scopes; the first one named is what is asked for in errors.
@@ -156,12 +176,12 @@ pub fn certified(
     certificate: &Arc<PeerCertificate>,
     any_of: &'static [&'static str],
 ) -> Result<Caller, AccessError> {
-    let found = cx.policy.identities.find(certificate, cx.clock.now());
-    let (name, scopes) = found.ok_or(AccessError::UnknownCertificate)?;
-    if !any_of.iter().any(|scope| scopes.contains(scope)) {
+    let identities = cx.policy.identities.now();
+    let (name, holder) = identities.find(certificate, cx.clock.now()).ok_or(AccessError::UnknownCertificate)?;
+    if !any_of.iter().any(|scope| holder.scopes.contains(scope)) {
         return Err(AccessError::CertificateScope(any_of.first().copied().unwrap_or_default()));
     }
-    Ok(Caller::Certificate { name: name.clone(), certificate: Arc::clone(certificate) })
+    Ok(Caller::Certificate { name: name.clone(), certificate: Arc::clone(certificate), any_of })
 }
 
 /// Checks that a Bearer token is for the issuer and has one of the scopes; the first one named is what is asked for in errors.

@@ -6,6 +6,7 @@ use tessera_types::scope::reserved;
 use tessera_types::{Audience, ClientId, ClientType, ErrorCode, Failure, Revision};
 
 use super::access::{self, AccessError};
+use crate::client_auth::certificate::{self, PresentedCertificate};
 use crate::client_auth::{self, ClientAuthError, PresentedClient, Refusal};
 use crate::context::Context;
 
@@ -15,6 +16,8 @@ pub enum Caller {
     Client(PresentedClient),
     /// A token with scope `introspect`.
     Bearer(String),
+    /// A resource server, by its certificate.
+    Certificate(PresentedCertificate),
 }
 
 /// What is asked about a token.
@@ -128,6 +131,7 @@ async fn resources(cx: &Context, caller: Caller) -> Result<Vec<Audience>, Intros
             let verified = access::check_for(cx, &token, audience, &[reserved::INTROSPECT]).await?;
             resources_of(cx, &verified.claims().client)?
         }
+        Caller::Certificate(presented) => certificate::authenticate(cx, &presented)?.state.resources.clone(),
     };
     if resources.is_empty() { Err(IntrospectError::NoResources) } else { Ok(resources) }
 }

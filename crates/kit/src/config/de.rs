@@ -1,7 +1,7 @@
 //! From the tree to a type, collecting every mistake on the way.
 //!
-//! serde stops at the first error. So reading is repeated: a value that is wrong is reported, taken away, and the rest read
-//! again, until nothing is wrong or nothing is left that could be taken away. Keys that a struct does not have are found where
+//! serde stops at the first error. So reading is repeated: a value that is wrong is reported and taken away, something stands in for one
+//! that is missing, and the rest is read again, until nothing is wrong or nothing is left that could be done. Keys that a struct does not have are found where
 //! serde tells us the ones it has.
 
 mod access;
@@ -29,7 +29,7 @@ struct Findings {
 
 /// What reading a tree came to.
 pub(super) struct Read<T> {
-    /// The value, with the default in place of whatever was wrong; none where something is missing that has no default.
+    /// The value, with the default in place of whatever was wrong; none where nothing can stand in for what is missing.
     pub(super) value: Option<T>,
     /// Key and origin of every value that was set.
     pub(super) origins: BTreeMap<String, String>,
@@ -41,22 +41,29 @@ pub(super) struct Read<T> {
 pub(super) fn read<T: DeserializeOwned>(mut tree: Node, mut errors: Vec<ConfigError>) -> Read<T> {
     let mut origins = origins(&tree);
     let findings = Findings::default();
-    let mut reported = BTreeSet::new();
+    let (mut reported, mut stood_in) = (BTreeSet::new(), BTreeSet::new());
     let value = loop {
         let error = match T::deserialize(Reader::root(&tree, &findings)) {
             Ok(value) => break Some(value),
             Err(error) => error,
         };
-        let (key, culprit) = match &error.kind {
-            Kind::Missing(field) => (joined(&error.path, field), error.path.clone()),
-            Kind::Invalid(_) => (error.path.join("."), error.path.clone()),
+        let key = match &error.kind {
+            Kind::Missing(field) => joined(&error.path, field),
+            Kind::Invalid(_) => error.path.join("."),
         };
         if reported.insert(key.clone()) {
-            errors.push(described(key, &error));
+            errors.push(described(key.clone(), &error));
         }
-        // What lacks a field cannot be read; its absence is no mistake of its own.
-        reported.insert(culprit.join("."));
-        if tree.remove(&culprit).is_none() {
+        let goes_on = match &error.kind {
+            // Once: where what stands in is no value either, the whole that lacks it is taken away.
+            Kind::Missing(field) if stood_in.insert(key) => {
+                tree.stand_in(&error.path, field) || tree.remove(&error.path)
+            }
+            _ => tree.remove(&error.path),
+        };
+        // What lacks something, or is in a place of what was wrong, is no mistake of its own.
+        reported.insert(error.path.join("."));
+        if !goes_on {
             break None;
         }
     };

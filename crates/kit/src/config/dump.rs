@@ -80,13 +80,28 @@ pub(super) fn is_secret(key: &str) -> bool {
     !last.ends_with("_file") && ["secret", "password", "private_key"].iter().any(|word| last.contains(word))
 }
 
-/// `scheme://user:password@host` without the password.
+/// `scheme://user:password@host?password=…` without the passwords.
 fn without_password(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
+    let (rest, query) = match rest.split_once('?') {
+        Some((rest, query)) => (rest, format!("?{}", query.split('&').map(shown_pair).collect::<Vec<_>>().join("&"))),
+        None => (rest, String::new()),
+    };
+    format!("{scheme}://{}{query}", without_user_password(rest))
+}
+
+fn shown_pair(pair: &str) -> String {
+    match pair.split_once('=') {
+        Some((name, _)) if is_secret(&name.to_ascii_lowercase()) => format!("{name}=…"),
+        _ => pair.to_owned(),
+    }
+}
+
+fn without_user_password(rest: &str) -> String {
     let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
-    let Some((user_info, _)) = authority.rsplit_once('@') else { return text.to_owned() };
-    let Some((user, _)) = user_info.split_once(':') else { return text.to_owned() };
-    format!("{scheme}://{user}:…{}", &rest[user_info.len()..])
+    let Some((user_info, _)) = authority.rsplit_once('@') else { return rest.to_owned() };
+    let Some((user, _)) = user_info.split_once(':') else { return rest.to_owned() };
+    format!("{user}:…{}", &rest[user_info.len()..])
 }
 
 #[cfg(test)]
@@ -107,6 +122,21 @@ mod tests {
     struct Sync {
         client_secret: &'static str,
         client_secret_file: &'static str,
+    }
+
+    #[test]
+    fn no_password_of_a_url_is_shown_wherever_it_stands() {
+        for (url, expected) in [
+            ("postgres://db/t?user=t&password=hunter2", "postgres://db/t?user=t&password=…"),
+            (
+                "postgres://u:hunter2@db/t?sslmode=require&sslpassword=hunter3",
+                "postgres://u:…@db/t?sslmode=require&sslpassword=…",
+            ),
+            ("postgres://db/t?Password=hunter2", "postgres://db/t?Password=…"),
+            ("https://id.example.com/a?b=c@d", "https://id.example.com/a?b=c@d"),
+        ] {
+            assert_eq!(without_password(url), expected);
+        }
     }
 
     #[test]

@@ -12,6 +12,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::{ConfigErrors, changed};
 use crate::metrics::Metrics;
 
+/// The keys that take effect without a restart, at either service. The files that `[tls]` names are read again by themselves.
+pub const LIVE: &[&str] = &["log.level", "tls.identities"];
+
 /// SIGHUP. While this lives, the signal no longer ends the process.
 #[derive(Debug)]
 pub struct Hangups(Signal);

@@ -186,7 +186,7 @@ mod tests {
         # `/livez`, `/readyz`, `/startupz` and `/metrics`. Not for the open internet.
         #ops = "127.0.0.1:3"
 
-        # Event loops that serve gRPC, each on a core of its own; 0 and 1 share the process's runtime.
+        # Event loops that serve gRPC, each on a core of its own; 0 and 1 share the process's runtime. 1024 at most.
         #workers = 0
 
         # `[log]`.

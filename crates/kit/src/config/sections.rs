@@ -9,7 +9,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::tls::Listeners;
 use super::{ConfigError, Span, duration};
-use crate::logs::Format;
+use crate::logs::{self, Format};
+
+/// How many event loops there may be: each is a thread, with a socket of its own.
+const MOST_WORKERS: usize = 1024;
 
 /// `[listen]`: where the service listens; by default on loopback, at the service's own ports.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -20,7 +23,7 @@ pub struct Listen<const HTTP: u16, const GRPC: u16, const OPS: u16> {
     pub grpc: SocketAddr,
     /// `/livez`, `/readyz`, `/startupz` and `/metrics`. Not for the open internet.
     pub ops: SocketAddr,
-    /// Event loops that serve gRPC, each on a core of its own; 0 and 1 share the process's runtime.
+    /// Event loops that serve gRPC, each on a core of its own; 0 and 1 share the process's runtime. 1024 at most.
     pub workers: usize,
 }
 
@@ -37,6 +40,12 @@ impl<const HTTP: u16, const GRPC: u16, const OPS: u16> Listen<HTTP, GRPC, OPS> {
     pub fn free_ports() -> Self {
         let any = (Ipv4Addr::LOCALHOST, 0).into();
         Self { http: any, grpc: any, ops: any, workers: 0 }
+    }
+
+    /// What is out of bounds.
+    #[must_use]
+    pub fn mistakes(&self) -> Option<ConfigError> {
+        (self.workers > MOST_WORKERS).then(|| mistake("listen.workers", "must be 0 to 1024"))
     }
 
     /// The addresses with their names.
@@ -59,7 +68,7 @@ struct Partial {
     /// `/livez`, `/readyz`, `/startupz` and `/metrics`. Not for the open internet.
     #[schemars(with = "Address")]
     ops: Option<SocketAddr>,
-    /// Event loops that serve gRPC, each on a core of its own; 0 and 1 share the process's runtime.
+    /// Event loops that serve gRPC, each on a core of its own; 0 and 1 share the process's runtime. 1024 at most.
     #[schemars(with = "usize")]
     workers: Option<usize>,
 }
@@ -130,7 +139,15 @@ impl Default for Log {
     }
 }
 
-/// `[stop]`: how the process stops when it gets SIGTERM or SIGINT. It has ended after `pause` and `grace` and 7 s at the latest, and
+impl Log {
+    /// What is wrong with it.
+    #[must_use]
+    pub fn mistakes(&self) -> Option<ConfigError> {
+        logs::check(&self.level).err().map(|error| mistake("log.level", &error.to_string()))
+    }
+}
+
+/// `[stop]`: how the process stops when it gets SIGTERM or SIGINT. It has ended after `pause` and `grace` and 12 s at the latest, and
 /// at once when a second signal comes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -189,12 +206,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stop_is_bounded() {
+    fn what_is_out_of_bounds_is_told() {
         assert!(Stopping::default().mistakes().is_empty());
         let endless = Stopping { pause: Duration::from_secs(301), grace: Duration::from_secs(601) };
         let mistakes = endless.mistakes();
         let keys: Vec<_> = mistakes.iter().map(|mistake| mistake.key.as_str()).collect();
         assert_eq!(keys, ["stop.pause", "stop.grace"]);
+        let workers = |workers| Listen::<1, 2, 3> { workers, ..Listen::default() };
+        assert!(workers(1024).mistakes().is_none() && workers(1025).mistakes().is_some());
+        let log = |level: &str| Log { level: level.to_owned(), ..Log::default() };
+        let mistake = log("warning").mistakes().expect("a word that would mute everything");
+        assert!(mistake.key == "log.level" && mistake.message.contains("write error, warn"), "{mistake}");
+        assert!(log("info,tessera_issuer=debug").mistakes().is_none());
         assert!(connections_mistake(0).is_some() && connections_mistake(CONNECTIONS).is_none());
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tessera_types::ClientId;
 
 use super::error::ConfigError;
 use crate::tls::{Identities, IdentityName};
@@ -29,7 +30,8 @@ pub struct Tls {
     pub ops: bool,
     /// Leave to listen in plain text on an address that is not loopback.
     pub plain_text: bool,
-    /// Who the holders of clients' certificates are.
+    /// Who the holders of clients' certificates are: `[[tls.identities]]`, each with a `name`, and with `client_id` or, at the issuer, `scopes`.
+    /// Read again on SIGHUP.
     pub identities: Vec<MappedIdentity>,
 }
 
@@ -51,10 +53,21 @@ pub enum ClientAuth {
 pub struct MappedIdentity {
     /// A name of the certificate's subject alternative name: `dns:orders.example.org` or `uri:spiffe://example.org/orders`.
     pub name: String,
-    /// At an introspector: the client that its holder is.
+    /// The client that its holder is where it asks about tokens: at introspectors, and at the issuer's `/oauth2/introspect`.
     pub client_id: Option<String>,
     /// At the issuer: what its holder may do.
     pub scopes: Vec<String>,
+}
+
+impl MappedIdentity {
+    /// The client that its holder is, if any.
+    ///
+    /// # Errors
+    /// Where `client_id` is no client's identifier.
+    pub fn client(&self) -> Result<Option<ClientId>, &'static str> {
+        let client = self.client_id.as_deref().map(str::parse).transpose();
+        client.map_err(|_| "has a client_id that is none: see tessera client list")
+    }
 }
 
 /// The service's listeners, by their names in `[listen]`.
@@ -132,7 +145,7 @@ impl Tls {
         read: impl Fn(&MappedIdentity) -> Result<T, &'static str>,
     ) -> (Identities<T>, Vec<ConfigError>) {
         let (mut entries, mut mistakes) = (BTreeMap::new(), Vec::new());
-        for entry in &self.identities {
+        for (index, entry) in self.identities.iter().enumerate() {
             let name = entry.name.parse::<IdentityName>().map_err(|error| error.to_string());
             let outcome = name.and_then(|name| Ok((name, read(entry).map_err(str::to_owned)?)));
             let message = match outcome {
@@ -142,7 +155,7 @@ impl Tls {
                 },
                 Err(message) => message,
             };
-            let (origin, key) = ("configuration".to_owned(), "tls.identities".to_owned());
+            let (origin, key) = ("configuration".to_owned(), format!("tls.identities[{index}]"));
             mistakes.push(ConfigError { origin, key, message: format!("{:?} {message}", entry.name) });
         }
         (entries.into_iter().collect(), mistakes)

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use tessera_types::{ClientId, ErrorCode, Failure, PresentedSecret};
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::form;
+use super::form::{self, Form};
 
 /// What a caller presents in the `Authorization` header.
 #[derive(Debug)]
@@ -126,6 +126,15 @@ pub fn basic_as_written(headers: &HeaderMap) -> Option<(String, Zeroizing<String
     let pair = Zeroizing::new(STANDARD.decode(encoded.trim_ascii()).ok()?);
     let (user, password) = std::str::from_utf8(&pair).ok()?.split_once(':')?;
     Some((user.to_owned(), Zeroizing::new(password.to_owned())))
+}
+
+/// Whether a request says nothing of who asks, but perhaps a `client_id`: then the certificate of its connection may, where an endpoint
+/// takes that. Beside anything else it counts for nothing, also where that is refused: nobody gets the one's rights where the other's
+/// are.
+#[must_use]
+pub fn says_nothing(headers: &HeaderMap, form: &Form) -> bool {
+    let proofs = ["client_secret", "client_assertion", "client_assertion_type"];
+    !headers.contains_key(header::AUTHORIZATION) && proofs.iter().all(|name| form.value(name).is_none())
 }
 
 impl Credentials {

@@ -123,32 +123,8 @@ impl Visit for Fields {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-    use std::sync::{Arc, Mutex};
-
-    use tracing_subscriber::fmt::MakeWriter;
-
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().expect("not poisoned").extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl<'a> MakeWriter<'a> for Lines {
-        type Writer = Self;
-        fn make_writer(&'a self) -> Self {
-            self.clone()
-        }
-    }
+    use crate::logs::captured::Lines;
 
     #[test]
     fn a_line_is_one_object_with_the_agreed_names() {
@@ -159,7 +135,7 @@ mod tests {
             let _span = tracing::info_span!("call", client_id = "a\"b").entered();
             tracing::info!(duration_ms = 3, outcome = "ok", "token issued\nreally");
         });
-        let text = String::from_utf8(lines.0.lock().expect("not poisoned").clone()).expect("text");
+        let text = lines.text();
         assert_eq!(text.lines().count(), 1, "{text}");
         let line: Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(line["msg"], "token issued\nreally");

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
+use futures::FutureExt as _;
 use http::{HeaderValue, Request, Version, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -22,8 +23,9 @@ use super::call::{self, Protocol};
 use super::linger;
 use super::slow::Timed;
 use super::stop::Stop;
+use super::traffic::{Connection, Endless, Line};
 use crate::calls::{self, Calls};
-use crate::tls::{Acceptor, Secured};
+use crate::tls::{self, Acceptor, Secured, Vouched};
 
 /// How often an idle HTTP/2 connection is probed, and how long its answer may take: what no router between forgets.
 const KEEPALIVE: Duration = Duration::from_secs(30);
@@ -52,9 +54,36 @@ const LAST: Duration = Duration::from_secs(1);
 /// The longest header block, in bytes. Basic credentials and Bearer tokens of 16 KiB fit.
 const MAX_HEADERS: u32 = 32 * 1024;
 
-/// The address at the other end of a connection, among a request's extensions. It may be a proxy's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Peer(pub SocketAddr);
+/// The other end of the connection that a request came on, among its extensions. It may be a proxy.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    addr: SocketAddr,
+    line: Line,
+}
+
+impl Peer {
+    /// Its address.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Says that a stream without an end runs on this connection, on which calls in flight may depend: it goes on until it is
+    /// [quiet](Stop::quiet).
+    #[must_use]
+    pub fn endless(&self) -> Endless {
+        self.line.endless()
+    }
+}
+
+/// A connection that was accepted.
+pub(super) struct Accepted {
+    pub(super) peer: SocketAddr,
+    /// How old it may become.
+    pub(super) age: Duration,
+    /// From the accepting on: until it is over, a call may begin on it.
+    pub(super) open: Connection,
+}
 
 /// What a connection needs to know.
 #[derive(Clone)]
@@ -69,6 +98,8 @@ pub(super) struct Terms<S> {
     pub(super) tls: Option<Acceptor>,
     /// What the handshake told, once it is.
     pub(super) secured: Option<Secured>,
+    /// What has the client's certificate held against the authorities again.
+    pub(super) vouched: Option<Vouched>,
 }
 
 /// The settings of every connection.
@@ -89,14 +120,15 @@ pub(super) fn builder(protocol: Protocol) -> Builder<TokioExecutor> {
 }
 
 /// Serves a connection until its peer closes it, it has reached its age, or the process stops.
-pub(super) async fn serve<T, S>(stream: T, peer: SocketAddr, age: Duration, terms: Terms<S>)
+pub(super) async fn serve<T, S>(stream: T, accepted: Accepted, terms: Terms<S>)
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: Service<Request<Body>, Response = Response, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
 {
-    let Terms { service, protocol, builder, stop, calls, secured, .. } = terms;
-    let _open = stop.traffic.connection();
+    let Terms { service, protocol, builder, stop, calls, secured, vouched, .. } = terms;
+    let Accepted { peer, age, open } = accepted;
+    let line = open.line();
     let begun = Arc::new(Begun::default());
     let service = {
         // Of its own, since what it is made of is shared by all connections: counting its references would cost every call.
@@ -107,14 +139,18 @@ where
             if let Some(secured) = &secured {
                 request.extensions_mut().insert(secured.clone());
             }
+            let peer = Peer { addr: peer, line: line.clone() };
             answer(service.clone(), request, (peer, seen), protocol, Arc::clone(&stop))
         })
     };
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    // Pending for ever, once it has resolved.
+    let mut lapsed = pin!(tls::lapsed(vouched).fuse());
     let patience = tokio::select! {
         result = connection.as_mut() => return ended(result),
         () = tokio::time::sleep(age) => Some(GRACE),
         () = begun.not_within(FIRST_CALL) => Some(ARRIVING),
+        () = lapsed.as_mut() => Some(ARRIVING),
         () = stop.draining() => None,
     };
     if patience.is_none() {
@@ -130,6 +166,7 @@ where
     tokio::select! {
         result = connection.as_mut() => return ended(result),
         () = stop.over() => {}
+        () = lapsed => return,
         () = tokio::time::sleep(patience.unwrap_or_default()), if patience.is_some() => {
             tracing::debug!("a connection was closed with calls in flight, or before its first");
             return;
@@ -145,7 +182,7 @@ where
 fn answer<S>(
     mut service: S,
     request: Request<Incoming>,
-    (peer, seen): (SocketAddr, Option<calls::Begun>),
+    (peer, seen): (Peer, Option<calls::Begun>),
     protocol: Protocol,
     stop: Arc<Stop>,
 ) -> impl Future<Output = Result<Response, Infallible>>
@@ -159,7 +196,7 @@ where
         Protocol::Grpc => (request.map(Body::new), None),
         Protocol::Http => linger::listen(request.map(Timed::new)),
     };
-    request.extensions_mut().insert(Peer(peer));
+    request.extensions_mut().insert(peer);
     async move {
         let _in_flight = in_flight;
         let call = pin!(async move { service.call(request).await });
@@ -226,6 +263,15 @@ mod tests {
 
     const AGE: Duration = Duration::from_mins(1);
 
+    fn accepted(age: Duration, stop: &Stop) -> Accepted {
+        Accepted { peer: ([127, 0, 0, 1], 1).into(), age, open: stop.traffic.connection() }
+    }
+
+    fn terms<S>(service: S, protocol: Protocol, stop: &Stop) -> Terms<S> {
+        let (builder, stop) = (builder(protocol), stop.clone());
+        Terms { service, protocol, builder, stop, calls: None, tls: None, secured: None, vouched: None }
+    }
+
     /// A connection with one call in flight, which is answered when it is told.
     async fn with_a_call(stop: &Stop) -> (JoinHandle<()>, DuplexStream, Arc<Notify>) {
         let (entered, answer) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
@@ -236,10 +282,8 @@ mod tests {
             "done"
         };
         let service = Router::new().route("/", get(handler)).with_state(());
-        let (protocol, builder, stop) = (Protocol::Http, builder(Protocol::Http), stop.clone());
-        let terms = Terms { service, protocol, builder, stop, calls: None, tls: None, secured: None };
         let (mut near, far) = tokio::io::duplex(4096);
-        let serving = tokio::spawn(serve(far, ([127, 0, 0, 1], 1).into(), AGE, terms));
+        let serving = tokio::spawn(serve(far, accepted(AGE, stop), terms(service, Protocol::Http, stop)));
         near.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.expect("sent");
         entered.notified().await;
         (serving, near, answer)
@@ -300,11 +344,9 @@ mod tests {
     async fn a_connection_that_says_nothing_is_closed() {
         for protocol in [Protocol::Grpc, Protocol::Http] {
             let began = Instant::now();
-            let service = Router::new().with_state(());
-            let (builder, stop) = (builder(protocol), Stop::new());
-            let terms = Terms { service, protocol, builder, stop, calls: None, tls: None, secured: None };
+            let (service, stop) = (Router::new().with_state(()), Stop::new());
             let (_near, far) = tokio::io::duplex(4096);
-            serve(far, ([127, 0, 0, 1], 1).into(), AGE * 5, terms).await;
+            serve(far, accepted(AGE * 5, &stop), terms(service, protocol, &stop)).await;
             let lasted = began.elapsed();
             assert!((FIRST_CALL..=FIRST_CALL + ARRIVING).contains(&lasted), "{protocol:?}: {lasted:?}");
         }

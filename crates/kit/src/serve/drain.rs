@@ -8,8 +8,11 @@ use super::stop::Stop;
 use crate::config::Stopping;
 use crate::health::Health;
 
+/// How long connections may take to end when their calls were cut off: their last answers are given a second.
+const CUT_OFF: Duration = Duration::from_secs(2);
+
 /// How long what comes after the last call may take: a goodbye, a last write, the database's connections.
-const CLOSING: Duration = Duration::from_secs(5);
+pub const CLOSING: Duration = Duration::from_secs(5);
 
 /// How long work on other threads may take when everything else has ended: a password's hash, a file.
 const THREADS: Duration = Duration::from_secs(1);
@@ -57,7 +60,10 @@ impl Drain<'_> {
         };
         tracing::warn!(calls = stop.calls(), reason, "calls were cut off");
         stop.end();
-        finished.await;
+        // A call that blocks its event loop is not even told.
+        if tokio::time::timeout(CUT_OFF, finished).await.is_err() {
+            tracing::warn!(within = ?CUT_OFF, "connections did not end; the process ends all the same");
+        }
     }
 }
 

@@ -130,9 +130,11 @@ pub(super) fn is_its_own(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
-/// Asks for as many descriptors as `connections` for each listener take, as far as the system lets a process raise its own limit,
-/// and says where that is not enough.
-pub fn descriptors(connections: usize) {
+/// Asks for as many descriptors as `connections` for each listener take, as far as the system lets a process raise its own limit. Returns
+/// how many connections a listener may take: fewer, and that is said, where the limit is lower. Otherwise whoever fills the listeners
+/// would take what the database, the feed and the ops port need.
+#[must_use]
+pub fn descriptors(connections: usize) -> usize {
     let wanted = u64::try_from(connections).unwrap_or(u64::MAX).saturating_mul(LISTENERS).saturating_add(OTHERS);
     let limit = getrlimit(Resource::Nofile);
     let most = limit.maximum.unwrap_or(u64::MAX);
@@ -146,13 +148,22 @@ pub fn descriptors(connections: usize) {
     } else {
         current
     };
-    if raised < wanted {
+    let most = room(connections, raised);
+    if most < connections {
         tracing::warn!(
             descriptors = raised,
             wanted,
-            "fewer open files are allowed than limits.connections may need: raise LimitNOFILE (ulimit -n), or lower limits.connections"
+            connections = most,
+            "fewer open files are allowed than limits.connections may need, so that fewer connections are taken: raise LimitNOFILE (ulimit -n), or lower limits.connections"
         );
     }
+    most
+}
+
+/// How many of the wanted connections each listener has descriptors for; one at least.
+fn room(connections: usize, descriptors: u64) -> usize {
+    let each = descriptors.saturating_sub(OTHERS) / LISTENERS;
+    connections.min(usize::try_from(each).unwrap_or(usize::MAX)).max(1)
 }
 
 #[cfg(test)]
@@ -174,6 +185,15 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line} is missing from\n{text}");
         }
+    }
+
+    #[test]
+    fn listeners_leave_descriptors_for_the_rest() {
+        assert_eq!(room(4096, 1_000_000), 4096);
+        assert_eq!(room(4096, 8320), 4096, "as the page says");
+        assert_eq!(room(4096, 8318), 4095);
+        assert_eq!(room(4096, 160), 16);
+        assert_eq!(room(4096, 100), 1, "never none at all");
     }
 
     #[tokio::test(start_paused = true)]

@@ -3,7 +3,6 @@
 //! It runs in the connection's own task: who begins one and says no more keeps nobody else waiting, and not for ever either.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -12,7 +11,7 @@ use http::Request;
 use tokio::net::TcpStream;
 use tower::Service;
 
-use super::connection::{self, Terms};
+use super::connection::{self, Accepted, Terms};
 use crate::tls::Failed;
 
 /// How long a handshake may take.
@@ -22,30 +21,30 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const PARTING: Duration = Duration::from_secs(1);
 
 /// Serves a connection, after its handshake where the listener speaks TLS.
-pub(super) async fn serve<S>(stream: TcpStream, peer: SocketAddr, age: Duration, mut terms: Terms<S>)
+pub(super) async fn serve<S>(stream: TcpStream, accepted: Accepted, mut terms: Terms<S>)
 where
     S: Service<Request<Body>, Response = Response, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
 {
-    let Some(tls) = terms.tls.take() else { return connection::serve(stream, peer, age, terms).await };
+    let Some(tls) = terms.tls.take() else { return connection::serve(stream, accepted, terms).await };
     let parting = async {
         terms.stop.draining().await;
         tokio::time::sleep(PARTING).await;
     };
-    let accepted = tokio::select! {
-        accepted = tls.accept(stream) => accepted,
+    let secured = tokio::select! {
+        secured = tls.accept(stream) => secured,
         () = tokio::time::sleep(HANDSHAKE) => Err(Failed::Late),
         () = parting => Err(Failed::Late),
         () = terms.stop.over() => Err(Failed::Late),
     };
-    match accepted {
-        Ok((stream, secured)) => {
-            terms.secured = Some(secured);
-            connection::serve(stream, peer, age, terms).await;
+    match secured {
+        Ok((stream, secured, vouched)) => {
+            (terms.secured, terms.vouched) = (Some(secured), vouched);
+            connection::serve(stream, accepted, terms).await;
         }
         Err(failed) => {
             tls.failed(&failed);
-            tracing::debug!(%peer, error = %failed, "a handshake came to nothing");
+            tracing::debug!(peer = %accepted.peer, error = %failed, "a handshake came to nothing");
         }
     }
 }

@@ -18,11 +18,12 @@ use tower::Service;
 
 use super::beat::Loops;
 use super::call::Protocol;
-use super::connection::{self, Terms};
+use super::connection::{self, Accepted, Terms};
 use super::limits::{self, Place, Room, Trouble};
-use super::listener::{BindError, Listener};
+use super::listener::{BACKLOG, BindError, Listener};
 use super::secure;
 use super::stop::Stop;
+use super::traffic::Going;
 use crate::calls::{Calls, note_routes};
 use crate::clock::SystemClock;
 use crate::config::CONNECTIONS;
@@ -165,13 +166,19 @@ impl Server {
             calls: self.calls,
             tls: self.tls,
             secured: None,
+            vouched: None,
         };
         let room = Room::new(self.purpose, options.connections, options.metrics.as_ref());
         let several = self.listeners.len() > 1;
         for (index, listener) in self.listeners.into_iter().enumerate() {
-            let (random, alive) = (Arc::clone(&options.random), alive.clone());
-            let accepting =
-                Accepting { terms: terms.clone(), random, room: room.clone(), trouble: Trouble::default(), alive };
+            let accepting = Accepting {
+                terms: terms.clone(),
+                random: Arc::clone(&options.random),
+                room: room.clone(),
+                trouble: Trouble::default(),
+                alive: alive.clone(),
+                _listening: options.stop.traffic.listener(),
+            };
             if several {
                 own_event_loop(index, listener, accepting, &options.loops)?;
             } else {
@@ -216,6 +223,8 @@ struct Accepting<S> {
     room: Room,
     trouble: Trouble,
     alive: mpsc::Sender<Infallible>,
+    /// Until its queue is emptied, calls may come.
+    _listening: Going,
 }
 
 impl<S> Accepting<S>
@@ -245,16 +254,16 @@ where
                 }
             }
         }
-        if let Err(error) = self.take_the_rest(listener) {
+        if let Err(error) = self.take_the_rest(listener, BACKLOG) {
             tracing::debug!(%error, "the listener was not emptied");
         }
     }
 
     /// To their clients, connections in the queue are established, and calls may be on their way on them; closing the listener
-    /// would reset them.
-    fn take_the_rest(&mut self, listener: TcpListener) -> io::Result<()> {
+    /// would reset them. No more of them than the queue held when the stop began: others may come faster than they are taken.
+    fn take_the_rest(&mut self, listener: TcpListener, most: i32) -> io::Result<()> {
         let listener = listener.into_std()?;
-        loop {
+        for _ in 0..most {
             match listener.accept() {
                 Ok((stream, peer)) => {
                     stream.set_nonblocking(true)?;
@@ -265,6 +274,7 @@ where
                 Err(error) => return Err(error),
             }
         }
+        Ok(())
     }
 
     fn take(&mut self, stream: TcpStream, peer: SocketAddr) {
@@ -277,9 +287,10 @@ where
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY was refused");
         }
-        let (terms, alive, age) = (self.terms.clone(), self.alive.clone(), age(&*self.random));
+        let (terms, alive) = (self.terms.clone(), self.alive.clone());
+        let accepted = Accepted { peer, age: age(&*self.random), open: terms.stop.traffic.connection() };
         tokio::spawn(async move {
-            secure::serve(stream, peer, age, terms).await;
+            secure::serve(stream, accepted, terms).await;
             drop::<(Place, _)>((place, alive));
         });
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::traffic::{Going, Traffic};
+use super::traffic::Traffic;
 
 /// A stop in three steps: first it is announced, and everything goes on; then no new calls come and the ones in flight finish; then,
 /// when time is up, everything ends.
@@ -66,13 +66,7 @@ impl Stop {
         self.over.cancelled().await;
     }
 
-    /// Says that a stream without an end runs, on which calls in flight may depend: it goes on until it is [quiet](Self::quiet).
-    #[must_use]
-    pub fn endless(&self) -> Going {
-        self.traffic.endless()
-    }
-
-    /// Resolves when the process drains and nothing is left but streams without an end; or when time is up.
+    /// Resolves when the process drains and nothing is left but [streams without an end](super::Peer::endless); or when time is up.
     pub async fn quiet(&self) {
         self.draining().await;
         tokio::select! {

@@ -35,6 +35,14 @@ pub enum TlsError {
         /// What it should hold.
         what: &'static str,
     },
+    /// A certificate of an older form, which the library does not take.
+    #[error(
+        "the certificate in {path} is not X.509 version 3: make it anew with a subjectAltName, as every client asks for"
+    )]
+    OldVersion {
+        /// The file.
+        path: PathBuf,
+    },
     /// The library does not take the key.
     #[error(
         "the key in {path} cannot be used: give one of RSA with 2048 bits or more, ECDSA P-256 or P-384, or Ed25519"

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use super::error::TlsError;
 use super::provider;
-use super::validity::{Moment, Validity};
+use super::validity::{Moment, Validity, is_version_3};
 
 /// Every authority of a system's bundle fits, and nothing is read without end.
 const MAX_FILE_LEN: u64 = 4 * 1024 * 1024;
@@ -73,6 +73,9 @@ impl Contents {
         let malformed = |path: &Path, what| TlsError::Malformed { path: path.to_owned(), what };
         let chain = certificates(pem).ok_or_else(|| malformed(path, CERTIFICATE))?;
         let validity = chain.first().and_then(|own| Validity::of(own)).ok_or_else(|| malformed(path, CERTIFICATE))?;
+        if !chain.first().is_some_and(|own| is_version_3(own)) {
+            return Err(TlsError::OldVersion { path: path.clone() });
+        }
         let key = PrivateKeyDer::from_pem_slice(key_pem).map_err(|_| malformed(key_path, KEY))?;
         let key = CertifiedKey::from_der(chain, key, &provider()).map_err(|error| match error {
             Error::InconsistentKeys(_) => TlsError::Mismatch { certificate: path.clone(), key: key_path.clone() },

@@ -6,8 +6,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
-use tessera_types::Timestamp;
+use arc_swap::ArcSwap;
+use tessera_types::{ClientId, ErrorCode, Failure, Timestamp};
 
 use super::peer::PeerCertificate;
 
@@ -101,6 +103,100 @@ impl<T> Identities<T> {
     }
 }
 
+/// What may say that the holder of a certificate is a client.
+pub trait NamesClient {
+    /// The client, where it is one.
+    fn client(&self) -> Option<&ClientId>;
+}
+
+impl NamesClient for ClientId {
+    fn client(&self) -> Option<&ClientId> {
+        Some(self)
+    }
+}
+
+/// Why a certificate alone does not say which client asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotTheirs {
+    /// It is for no client here.
+    #[error("the client certificate is nobody's here")]
+    Unknown,
+    /// The request names a client, and the certificate is not for that one.
+    #[error("the client certificate is not for the client that is named")]
+    Another,
+}
+
+impl Failure for NotTheirs {
+    fn code(&self) -> ErrorCode {
+        ErrorCode::InvalidClient
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Unknown => "CLIENT_CERTIFICATE_UNKNOWN",
+            Self::Another => "CLIENT_AUTHENTICATION_FAILED",
+        }
+    }
+
+    fn advice(&self) -> &'static str {
+        match self {
+            Self::Unknown => {
+                "The certificate is good, but [[tls.identities]] does not say which client it is for. Map one of its names, or send authorization too."
+            }
+            Self::Another => "The client certificate is not for the client that client_id names.",
+        }
+    }
+}
+
+impl<T: NamesClient> Identities<T> {
+    /// The client that asks with nothing but its certificate, at either service. A `client_id` beside it must be that client's (RFC 8705
+    /// section 2).
+    ///
+    /// # Errors
+    /// [`NotTheirs`].
+    pub fn client(
+        &self,
+        certificate: &PeerCertificate,
+        named: Option<&str>,
+        now: Timestamp,
+    ) -> Result<&ClientId, NotTheirs> {
+        let client = self.find(certificate, now).and_then(|(_, right)| right.client());
+        match named {
+            Some(named) => client.filter(|client| client.as_str() == named).ok_or(NotTheirs::Another),
+            None => client.ok_or(NotTheirs::Unknown),
+        }
+    }
+}
+
+/// Identities that a reload replaces. Clones are handles of the same ones.
+#[derive(Debug)]
+pub struct LiveIdentities<T>(Arc<ArcSwap<Identities<T>>>);
+
+impl<T> Clone for LiveIdentities<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> From<Identities<T>> for LiveIdentities<T> {
+    fn from(identities: Identities<T>) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(identities)))
+    }
+}
+
+impl<T> LiveIdentities<T> {
+    /// The ones of now. Whoever goes on for longer than a call asks again.
+    #[must_use]
+    pub fn now(&self) -> Arc<Identities<T>> {
+        self.0.load_full()
+    }
+
+    /// Takes others in their place, from the next look on.
+    pub fn replace(&self, identities: Identities<T>) {
+        self.0.store(Arc::new(identities));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,5 +231,29 @@ mod tests {
         assert_eq!(found(&["dns:a.example", "uri:urn:b:1"], 1000), None, "nobody said which of the two is meant");
         assert_eq!(found(&["dns:a.example"], 999), None, "it has ended since the handshake");
         assert_eq!(found(&[], 1000), None);
+    }
+
+    #[test]
+    fn a_client_that_is_named_beside_a_certificate_must_be_the_one_it_is_for() {
+        let client = |id: &str| id.parse::<ClientId>().expect("an id");
+        let identities: Identities<ClientId> = [(name("dns:a.example"), client("a"))].into_iter().collect();
+        let certificate = |text: &str| PeerCertificate::new(vec![name(text)], Timestamp(1000));
+        let now = Timestamp(1000);
+        let (theirs, nobodys) = (certificate("dns:a.example"), certificate("dns:b.example"));
+        assert_eq!(identities.client(&theirs, None, now), Ok(&client("a")));
+        assert_eq!(identities.client(&theirs, Some("a"), now), Ok(&client("a")));
+        assert_eq!(identities.client(&theirs, Some("b"), now), Err(NotTheirs::Another));
+        assert_eq!(identities.client(&nobodys, None, now), Err(NotTheirs::Unknown));
+        assert_eq!(identities.client(&nobodys, Some("a"), now), Err(NotTheirs::Another));
+        assert_eq!(identities.client(&theirs, None, Timestamp(1001)), Err(NotTheirs::Unknown), "it has ended");
+    }
+
+    #[test]
+    fn a_certificate_that_was_withdrawn_is_nobodys() {
+        let identities: Identities<u8> = [(name("dns:a.example"), 1)].into_iter().collect();
+        let certificate = PeerCertificate::new(vec![name("dns:a.example")], Timestamp(1000));
+        assert!(identities.find(&certificate, Timestamp(0)).is_some());
+        certificate.withdraw();
+        assert!(identities.find(&certificate, Timestamp(0)).is_none());
     }
 }

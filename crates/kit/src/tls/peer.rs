@@ -1,6 +1,7 @@
 //! What a handshake told of the other end.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustls_pki_types::CertificateDer;
 use tessera_types::Timestamp;
@@ -24,17 +25,18 @@ impl Secured {
 }
 
 /// A client's certificate, as far as it is asked about.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct PeerCertificate {
     names: Vec<IdentityName>,
     not_after: Timestamp,
+    withdrawn: AtomicBool,
 }
 
 impl PeerCertificate {
     /// A certificate with these names that is good until then, inclusive.
     #[must_use]
     pub const fn new(names: Vec<IdentityName>, not_after: Timestamp) -> Self {
-        Self { names, not_after }
+        Self { names, not_after, withdrawn: AtomicBool::new(false) }
     }
 
     /// Reads a certificate that rustls has verified; `None` where it cannot be read after all.
@@ -42,7 +44,7 @@ impl PeerCertificate {
         let parsed = webpki::EndEntityCert::try_from(certificate).ok()?;
         let names = parsed.valid_dns_names().map(IdentityName::dns);
         let names = names.chain(parsed.valid_uri_names().map(IdentityName::uri)).collect();
-        Some(Self { names, not_after: Validity::of(certificate)?.not_after })
+        Some(Self::new(names, Validity::of(certificate)?.not_after))
     }
 
     /// The DNS names and URIs of its subject alternative name.
@@ -51,9 +53,21 @@ impl PeerCertificate {
         &self.names
     }
 
-    /// Whether it is still good. That it was when the handshake began is settled; a connection may outlive it.
+    /// The same for a log line.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        self.names.iter().map(IdentityName::as_str).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Whether it is still good. That it was when the handshake began is settled; a connection may outlive it, and so may the authority
+    /// that vouched for it.
     #[must_use]
     pub fn is_valid(&self, now: Timestamp) -> bool {
-        now <= self.not_after
+        now <= self.not_after && !self.withdrawn.load(Ordering::Relaxed)
+    }
+
+    /// Nobody vouches for it any more.
+    pub(super) fn withdraw(&self) {
+        self.withdrawn.store(true, Ordering::Relaxed);
     }
 }

@@ -159,3 +159,63 @@ impl Kept {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+    use crate::logs::captured::said;
+
+    const ENDS: Timestamp = Timestamp(1_800_000_000);
+    const A_DAY: u64 = 24 * 60 * 60;
+
+    struct Certificate;
+
+    impl Renewable for Certificate {
+        fn purpose(&self) -> &'static str {
+            "listeners"
+        }
+
+        fn renew(&self) -> Result<Renewal, TlsError> {
+            Ok(Renewal::Unchanged)
+        }
+
+        fn not_after(&self) -> Option<Timestamp> {
+            Some(ENDS)
+        }
+    }
+
+    /// So many seconds before the end.
+    #[derive(Default)]
+    struct Before(AtomicU64);
+
+    impl Clock for Before {
+        fn now(&self) -> Timestamp {
+            Timestamp(ENDS.0 - i64::try_from(self.0.load(Ordering::SeqCst)).expect("few"))
+        }
+
+        fn monotonic(&self) -> Duration {
+            Duration::from_secs(100 * A_DAY - self.0.load(Ordering::SeqCst))
+        }
+    }
+
+    #[test]
+    fn from_a_fortnight_before_its_end_on_a_certificate_is_spoken_of_each_day() {
+        let metrics = Metrics::new("test", "0").expect("a registry");
+        let mut kept = Kept::new(Arc::new(Certificate), &metrics);
+        let clock = Before::default();
+        let mut at = |before: u64| {
+            clock.0.store(before, Ordering::SeqCst);
+            said(|| kept.remind(ENDS, &clock))
+        };
+        assert_eq!(at(14 * A_DAY), "", "a fortnight is time enough");
+        let warned = at(14 * A_DAY - 1);
+        for part in ["WARN", "a certificate ends soon", "purpose=\"listeners\"", "until=\"2027-01-15T08:00:00Z\""] {
+            assert!(warned.contains(part), "{part} is not in {warned}");
+        }
+        assert_eq!(at(13 * A_DAY), "", "not before a day is over");
+        assert!(at(13 * A_DAY - 1).contains("ends soon"));
+        assert_eq!(at(13 * A_DAY - 2), "");
+    }
+}

@@ -1,6 +1,7 @@
 //! The side that listens.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use metrics::Counter;
@@ -8,8 +9,10 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{AlertDescription, Error, RootCertStore, ServerConfig};
+use rustls_pki_types::{CertificateDer, UnixTime};
 use tessera_types::{Clock, Timestamp};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -17,6 +20,7 @@ use super::error::TlsError;
 use super::files::{Contents, Stamp};
 use super::peer::{PeerCertificate, Secured};
 use super::renewal::{Renewable, Renewal};
+use super::vouched::Vouched;
 use super::{answer_plain_text, provider};
 use crate::config::{ClientAuth, Tls};
 use crate::metrics::Metrics;
@@ -40,12 +44,16 @@ struct Inner {
     section: Tls,
     clock: Arc<dyn Clock>,
     current: ArcSwap<Current>,
+    /// Changes with it.
+    replaced: watch::Sender<()>,
 }
 
 /// What a handshake is made with: certificate and authorities of one moment, never the one of before and the other of after.
 struct Current {
     stamp: Stamp,
     not_after: Timestamp,
+    /// Who vouches for clients, where any is asked.
+    clients: Option<Arc<dyn ClientCertVerifier>>,
     http: Arc<ServerConfig>,
     grpc: Arc<ServerConfig>,
     ops: Arc<ServerConfig>,
@@ -65,7 +73,8 @@ impl ServerTls {
     pub fn load(section: &Tls, clock: Arc<dyn Clock>) -> Result<Option<Self>, TlsError> {
         let Some(contents) = read(section)? else { return Ok(None) };
         let current = ArcSwap::from_pointee(Current::new(section, &contents, clock.now())?);
-        Ok(Some(Self(Arc::new(Inner { section: section.clone(), clock, current }))))
+        let (section, replaced) = (section.clone(), watch::Sender::new(()));
+        Ok(Some(Self(Arc::new(Inner { section, clock, current, replaced }))))
     }
 
     /// What makes handshakes for a listener; none where it speaks plain text.
@@ -76,6 +85,16 @@ impl ServerTls {
             role,
             failures: Failures::new(metrics),
         })
+    }
+
+    /// Whether somebody vouches for a client's certificate now, as in a handshake.
+    pub(super) fn verify(&self, presented: &[CertificateDer<'_>]) -> Result<(), Error> {
+        let current = self.0.current.load();
+        let clients = current.clients.as_ref().ok_or(Error::NoCertificatesPresented)?;
+        let (own, between) = presented.split_first().ok_or(Error::NoCertificatesPresented)?;
+        let since_1970 = u64::try_from(self.0.clock.now().0).unwrap_or_default();
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(since_1970));
+        clients.verify_client_cert(own, between, now).map(drop)
     }
 
     fn config(&self, role: Role) -> Arc<ServerConfig> {
@@ -94,12 +113,13 @@ impl Renewable for ServerTls {
     }
 
     fn renew(&self) -> Result<Renewal, TlsError> {
-        let Inner { section, clock, current } = &*self.0;
+        let Inner { section, clock, current, replaced } = &*self.0;
         let Some(contents) = read(section)? else { return Ok(Renewal::Unchanged) };
         if contents.stamp() == current.load().stamp {
             return Ok(Renewal::Unchanged);
         }
         current.store(Arc::new(Current::new(section, &contents, clock.now())?));
+        replaced.send_replace(());
         Ok(Renewal::Renewed)
     }
 
@@ -126,6 +146,7 @@ impl Current {
         Ok(Self {
             stamp: contents.stamp(),
             not_after: own.not_after,
+            clients: verifier(roots.as_ref(), ClientAuth::Required)?,
             http: config(section.of_http(), &[b"h2", b"http/1.1"])?,
             grpc: config(section.of_grpc(), &[b"h2"])?,
             ops: config(ClientAuth::Off, &[b"h2", b"http/1.1"])?,
@@ -198,15 +219,25 @@ pub enum Failed {
 
 impl Acceptor {
     /// Makes a handshake with the certificate of now.
-    pub(crate) async fn accept(&self, mut stream: TcpStream) -> Result<(TlsStream<TcpStream>, Secured), Failed> {
+    pub(crate) async fn accept(
+        &self,
+        mut stream: TcpStream,
+    ) -> Result<(TlsStream<TcpStream>, Secured, Option<Vouched>), Failed> {
         if answer_plain_text(&mut stream, self.role == Role::Grpc).await? {
             return Err(Failed::PlainText);
         }
+        let replaced = self.tls.0.replaced.subscribe();
         let stream = TlsAcceptor::from(self.tls.config(self.role)).accept(stream).await.map_err(Failed::from_io)?;
         let (_, connection) = stream.get_ref();
-        let certificate = connection.peer_certificates().and_then(|chain| chain.first());
-        let certificate = certificate.and_then(PeerCertificate::read).map(Arc::new);
-        Ok((stream, Secured { certificate }))
+        let presented = connection.peer_certificates().unwrap_or_default().to_vec();
+        let certificate = presented.first().and_then(PeerCertificate::read).map(Arc::new);
+        let vouched = (!presented.is_empty()).then(|| Vouched {
+            tls: self.tls.clone(),
+            presented,
+            certificate: certificate.clone(),
+            replaced,
+        });
+        Ok((stream, Secured { certificate }, vouched))
     }
 
     /// Counts a handshake that came to nothing.

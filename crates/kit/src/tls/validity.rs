@@ -56,6 +56,17 @@ impl Validity {
     }
 }
 
+/// Whether a certificate has extensions, such as a subject alternative name, at all (RFC 5280 section 4.1.2.1).
+pub(super) fn is_version_3(certificate: &[u8]) -> bool {
+    let version = || {
+        let (certificate, _) = element(certificate, SEQUENCE)?;
+        let (fields, _) = element(certificate, SEQUENCE)?;
+        let (version, _) = element(fields, VERSION)?;
+        Some(element(version, INTEGER)?.0)
+    };
+    version() == Some(&[2])
+}
+
 /// The contents of the first element, which must have this tag, and what follows it (X.690 section 8.1).
 fn element(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     let (first, rest) = bytes.split_first()?;

@@ -172,6 +172,12 @@ impl State {
         self.clients.pin().get(client).cloned()
     }
 
+    /// A client that may be used, now; its organization and its owner, whom its state speaks for, included.
+    #[must_use]
+    pub fn enabled_client(&self, client: &ClientId) -> Option<Arc<ClientEntry>> {
+        self.client(client).filter(|entry| entry.state.enabled)
+    }
+
     /// A signing key.
     #[must_use]
     pub fn key(&self, key: &KeyId) -> Option<Arc<KeyEntry>> {

@@ -1,11 +1,15 @@
 //! What is seen of a stop from outside, in order.
 
 use anyhow::{Context as _, Result};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
 use tessera_api::introspection::v1::introspection_service_client::IntrospectionServiceClient;
 use tessera_api::introspection::v1::{IntrospectRequest, StreamIntrospectRequest};
+use tessera_testkit::pair::Ports;
 use tessera_testkit::pair::{Backend, Options};
-use tessera_testkit::process::{get, status};
-use tessera_tests::{as_client, channel, eventually, reason, token, world, world_with};
+use tessera_testkit::process::{binary, clean_command, get, status};
+use tessera_tests::{EVENTUALLY, as_client, channel, eventually, reason, token, world, world_with};
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::Code;
@@ -73,4 +77,25 @@ async fn an_introspector_is_ready_again_when_its_issuer_is_back() -> Result<()> 
     world.pair.issuer.restart().await?;
     world.pair.issuer.ready().await?;
     world.pair.introspector.ready().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_issuer_that_waits_for_its_database_to_say_something_is_stopped_all_the_same() -> Result<()> {
+    let (folder, ports) = (TempDir::new()?, Ports::free()?);
+    let silent = TcpListener::bind("127.0.0.1:0").await?;
+    let file = folder.path().join("issuer.toml");
+    let listen = format!(
+        "[listen]\nhttp = \"{}\"\ngrpc = \"{}\"\nops = \"{}\"\n",
+        ports.issuer_http, ports.issuer_grpc, ports.issuer_ops
+    );
+    let database = format!("[database]\nurl = \"postgres://tessera@{}/tessera\"\n", silent.local_addr()?);
+    let data = format!("data_dir = \"{}\"\n", folder.path().display());
+    std::fs::write(&file, [data, listen, database].concat())?;
+    let mut child = clean_command(&binary("tessera-issuer")?).arg("--config").arg(&file).spawn()?;
+    // It is connected, and hears nothing.
+    let _connection = tokio::time::timeout(EVENTUALLY, silent.accept()).await.context("it does not connect")??;
+    kill_process(i32::try_from(child.id()).ok().and_then(Pid::from_raw).context("a process")?, Signal::TERM)?;
+    let ended = tokio::task::spawn_blocking(move || child.wait()).await??;
+    assert_eq!(ended.code(), Some(0), "{ended}");
+    Ok(())
 }

@@ -12,6 +12,8 @@ use tessera_tests::{World, eventually, post, world_with};
 
 use promql::{Use, uses};
 
+use crate::tls::setting::Setting;
+
 /// What a service exports: each metric's labels, by its name.
 type Exported = BTreeMap<String, BTreeSet<String>>;
 
@@ -96,8 +98,10 @@ fn values<'a>(yaml: &'a str, key: &str) -> Vec<&'a str> {
 #[tokio::test(flavor = "multi_thread")]
 async fn dashboard_alerts_and_page_speak_of_what_is_exported_and_of_nothing_else() -> Result<()> {
     let world = used().await?;
+    // What is told of certificates, where there are any.
+    let encrypted = Setting::start(Backend::Sqlite).await?.context("SQLite is always there")?;
     let mut all = Exported::new();
-    for service in [&world.pair.issuer, &world.pair.introspector] {
+    for service in [&world.pair.issuer, &world.pair.introspector, &encrypted.issuer, &encrypted.introspector] {
         exported(&service.metrics().await?, &mut all);
     }
     let (boards, rules) = (dashboard()?, read("deploy/prometheus/alerts.yml")?);

@@ -114,6 +114,12 @@ async fn an_administrators_certificate_revokes_anybodys_token() -> Result<()> {
     let channel = setting.as_holder(setting.ports.issuer_grpc, ADMINISTRATOR).await?;
     TokenServiceClient::new(channel).revoke_token(message()).await?;
     assert!(!setting.check(&token).await?.active);
+    // Who may ask about tokens is no administrator, and no client that authenticates by its certificate.
+    let channel = setting.as_holder(setting.ports.issuer_grpc, ORDERS).await?;
+    let refused = TokenServiceClient::new(channel.clone()).revoke_token(message()).await.expect_err("asks alone");
+    assert_eq!(reason(&refused), "CLIENT_AUTHENTICATION_MISSING");
+    let listing = ClientServiceClient::new(channel).list_clients(ListClientsRequest::default()).await;
+    assert_eq!(reason(&listing.expect_err("asks alone")), "SCOPE_MISSING");
     Ok(())
 }
 
@@ -129,16 +135,30 @@ async fn over_http_a_certificate_asks_too_and_the_connection_counts_as_https() -
         )
     };
     let orders = setting.clients.client(ORDERS)?;
-    let at = setting.ports.introspector_http;
-    let ask = |more: &str| post("/oauth2/introspect", &format!("token={token}{more}"));
-    let answer = setting.http(at, Some(&orders), &ask("")).await?;
-    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("\"active\":true"), "{answer}");
-    let answer = setting.http(at, Some(&orders), &ask("&client_id=resource")).await?;
-    assert!(answer.contains("\"active\":true"), "{answer}");
-    let answer = setting.http(at, Some(&orders), &ask("&client_id=service")).await?;
-    assert!(answer.starts_with("HTTP/1.1 401"), "another client's certificate: {answer}");
-    let answer = setting.http(at, None, &ask("")).await?;
-    assert!(answer.starts_with("HTTP/1.1 401"), "nobody at all: {answer}");
+    let stranger = setting.clients.client(STRANGER)?;
+    // The introspector's door and the issuer's own, by the one rule.
+    for at in [setting.ports.introspector_http, setting.ports.issuer_http] {
+        let ask = |more: &str| post("/oauth2/introspect", &format!("token={token}{more}"));
+        let answer = setting.http(at, Some(&orders), &ask("")).await?;
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("\"active\":true"), "{answer}");
+        let answer = setting.http(at, Some(&orders), &ask("&client_id=resource")).await?;
+        assert!(answer.contains("\"active\":true"), "{answer}");
+        let answer = setting.http(at, Some(&orders), &ask("&client_id=service")).await?;
+        assert!(answer.starts_with("HTTP/1.1 401"), "another client's certificate: {answer}");
+        assert!(answer.contains("not for the client that client_id names"), "{answer}");
+        let answer = setting.http(at, Some(&orders), &ask("&client_id=resource&client_secret=wrong")).await?;
+        assert!(answer.starts_with("HTTP/1.1 401"), "a secret beside it counts, and is wrong: {answer}");
+        let answer = setting.http(at, Some(&stranger), &ask("")).await?;
+        assert!(answer.starts_with("HTTP/1.1 401") && answer.contains("[[tls.identities]]"), "nobody's: {answer}");
+        let answer = setting.http(at, None, &ask("")).await?;
+        assert!(answer.starts_with("HTTP/1.1 401"), "nobody at all: {answer}");
+    }
+    // And one that is disabled asks nothing any more.
+    setting.tessera_json(&["client", "disable", "resource", "--yes"])?;
+    for at in [setting.ports.introspector_http, setting.ports.issuer_http] {
+        let answer = setting.http(at, Some(&orders), &post("/oauth2/introspect", &format!("token={token}"))).await?;
+        assert!(answer.starts_with("HTTP/1.1 401"), "disabled: {answer}");
+    }
 
     // PrestaShop's endpoint looks at nothing that came in plain text.
     let answer = setting.http(setting.ports.issuer_http, None, &post("/admin-api/access_token", "")).await?;

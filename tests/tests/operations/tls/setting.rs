@@ -39,9 +39,9 @@ pub(super) const ORDERS: &str = "uri:spiffe://test/orders";
 pub(super) const STRANGER: &str = "uri:urn:test:stranger";
 
 /// The pair.
-pub(super) struct Setting {
-    pub(super) issuer: Service,
-    pub(super) introspector: Service,
+pub(crate) struct Setting {
+    pub(crate) issuer: Service,
+    pub(crate) introspector: Service,
     pub(super) ports: Ports,
     /// Signs the servers' certificates.
     pub(super) servers: Authority,
@@ -53,7 +53,7 @@ pub(super) struct Setting {
 
 impl Setting {
     /// Starts it and waits until both are ready; `None` where the backend is not installed.
-    pub(super) async fn start(backend: Backend) -> Result<Option<Self>> {
+    pub(crate) async fn start(backend: Backend) -> Result<Option<Self>> {
         let database = match backend {
             Backend::Sqlite => String::new(),
             Backend::Postgres => match Cluster::shared()? {
@@ -241,7 +241,7 @@ fn tls(folder: &Path) -> String {
     )
 }
 
-fn identity(name: &str, right: &str) -> String {
+pub(super) fn identity(name: &str, right: &str) -> String {
     format!("[[tls.identities]]\nname = \"{name}\"\n{right}\n")
 }
 
@@ -259,6 +259,7 @@ fn issuer(folder: &Path, ports: &Ports, database: &str) -> String {
         identity(ADMINISTRATOR, "scopes = [\"tessera.admin\"]"),
         identity(AUDITOR, "scopes = [\"tessera.admin.read\"]"),
         identity(INTROSPECTOR, "scopes = [\"tessera.sync\"]"),
+        identity(ORDERS, "client_id = \"resource\""),
     ]
     .concat()
 }

@@ -42,6 +42,25 @@ fn plain_text_that_others_can_reach_must_be_asked_for() -> Result<()> {
     Ok(())
 }
 
+/// Of an address that no machine has (RFC 5737): what is warned of is told before a port is taken.
+#[test]
+fn plain_text_that_is_allowed_is_warned_of() -> Result<()> {
+    let folder = TempDir::new()?;
+    let listen =
+        "[listen]\nhttp = \"192.0.2.1:1\"\ngrpc = \"192.0.2.1:2\"\nops = \"127.0.0.1:0\"\n[tls]\nplain_text = true\n";
+    let sync = "[sync]\nclient_id = \"a\"\nclient_secret = \"b\"\n";
+    for (program, more) in [("tessera-issuer", ""), ("tessera-introspector", sync)] {
+        let output = run(program, folder.path(), &format!("issuer_url = \"http://127.0.0.1\"\n{listen}{more}"))?;
+        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        ensure!(said.contains("192.0.2.1"), "{program} does not say where it cannot listen: {said}");
+        let warned = said.lines().find(|line| line.contains("WARN")).unwrap_or_default();
+        for expected in ["plain text where others can reach it", "listeners=\"http, grpc\""] {
+            ensure!(warned.contains(expected), "{program}: no {expected:?} in {said}");
+        }
+    }
+    Ok(())
+}
+
 #[test]
 fn files_that_cannot_be_used_are_told_by_name() -> Result<()> {
     let folder = TempDir::new()?;
@@ -76,7 +95,7 @@ fn files_that_cannot_be_used_are_told_by_name() -> Result<()> {
 }
 
 /// A running process, ended with the test.
-struct Running(std::process::Child);
+pub(super) struct Running(pub(super) std::process::Child);
 
 impl Drop for Running {
     fn drop(&mut self) {

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use anyhow::{Result, ensure};
 use rstest::rstest;
-use rustix::process::{Pid, Signal, kill_process};
 use tessera_testkit::pair::Backend;
 use tessera_testkit::process::Service;
 use tessera_tests::eventually;
@@ -39,11 +38,6 @@ impl Setting {
         }
         Ok(())
     }
-}
-
-fn hang_up(service: &Service) -> Result<()> {
-    let pid = i32::try_from(service.pid()).ok().and_then(Pid::from_raw).expect("a process");
-    Ok(kill_process(pid, Signal::HUP)?)
 }
 
 async fn is_seen(service: &Service, line: &str) -> Result<()> {
@@ -81,8 +75,8 @@ async fn certificates_are_swapped_under_load_with_no_failed_call(#[case] backend
     for round in 0..3 {
         let fresh = setting.swap(&format!("swapped-{round}"))?;
         if round == 1 {
-            hang_up(&setting.issuer)?;
-            hang_up(&setting.introspector)?;
+            setting.issuer.hangup()?;
+            setting.introspector.hangup()?;
         }
         setting.present(&fresh).await?;
         let seen = calls.load(Ordering::Relaxed);

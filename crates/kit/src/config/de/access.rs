@@ -1,5 +1,6 @@
 //! serde's view of the tree.
 
+use std::fmt::Write as _;
 use std::fs;
 
 use serde::de::value::{MapDeserializer, SeqDeserializer};
@@ -26,6 +27,15 @@ impl<'a> Reader<'a> {
     fn child(&self, key: &str, node: Node) -> Self {
         let mut path = self.path.clone();
         path.push(key.to_owned());
+        Self { node, path, findings: self.findings }
+    }
+
+    /// An item of a list: its path ends in `key[2]`.
+    fn item(&self, index: usize, node: Node) -> Self {
+        let mut path = self.path.clone();
+        if let Some(last) = path.last_mut() {
+            let _ = write!(last, "[{index}]");
+        }
         Self { node, path, findings: self.findings }
     }
 
@@ -124,7 +134,11 @@ fn distance(one: &str, other: &str) -> usize {
 macro_rules! parsed {
     ($($method:ident $visit:ident $type:ty),+ $(,)?) => {
         $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-            let Value::Loose(text) = &self.node.value else { return self.deserialize_any(visitor) };
+            let text = match &self.node.value {
+                Value::Loose(text) => text,
+                Value::Absent => return visitor.$visit(<$type>::default()),
+                _ => return self.deserialize_any(visitor),
+            };
             let value: $type = text.trim().parse().map_err(|_| {
                 Error::custom(concat!("is not a valid ", stringify!($type))).at(&self.path, &self.node.origin)
             })?;
@@ -139,11 +153,12 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         let result = match &self.node.value {
             Value::Text(text) | Value::Loose(text) => visitor.visit_str(text),
+            Value::Absent => visitor.visit_str(""),
             Value::Integer(number) => visitor.visit_i64(*number),
             Value::Float(number) => visitor.visit_f64(*number),
             Value::Boolean(value) => visitor.visit_bool(*value),
             Value::Array(items) => {
-                let items = items.iter().map(|item| Self { node: item.clone(), ..self.clone() });
+                let items = items.iter().enumerate().map(|(index, item)| self.item(index, item.clone()));
                 visitor.visit_seq(SeqDeserializer::new(items))
             }
             Value::Table(table) => {
@@ -162,7 +177,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_some(self)
+        if matches!(self.node.value, Value::Absent) { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Error> {
@@ -171,7 +186,11 @@ impl<'de> Deserializer<'de> for Reader<'_> {
 
     /// A list from the environment is separated by commas.
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        let Value::Loose(text) = &self.node.value else { return self.deserialize_any(visitor) };
+        let text = match &self.node.value {
+            Value::Loose(text) => text.as_str(),
+            Value::Absent => "",
+            _ => return self.deserialize_any(visitor),
+        };
         let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
         let items = items.map(|item| Self {
             node: Node { origin: self.node.origin.clone(), value: Value::Loose(item.to_owned()) },
@@ -186,7 +205,12 @@ impl<'de> Deserializer<'de> for Reader<'_> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        let Value::Table(table) = &self.node.value else { return self.deserialize_any(visitor) };
+        let none = Table::new();
+        let table = match &self.node.value {
+            Value::Table(table) => table,
+            Value::Absent => &none,
+            _ => return self.deserialize_any(visitor),
+        };
         let entries = self.entries(table, fields);
         visitor.visit_map(Entries(entries.into_iter(), None)).map_err(|e| e.at(&self.path, &self.node.origin))
     }

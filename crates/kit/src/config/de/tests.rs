@@ -236,7 +236,8 @@ fn what_a_check_finds_stands_where_the_key_was_set_and_is_told_with_the_rest() {
             ("b", 0),
             "the default stands in for what is wrong"
         );
-        vec![found("issuer_url"), found("tokens.count"), found("tokens.access_ttl"), found("tokens.open")]
+        let twice = [found("tokens.access_ttl"), found("tokens.access_ttl")];
+        [&twice[..], &[found("issuer_url"), found("tokens.count"), found("tokens.open")]].concat()
     })
     .expect_err("mistakes");
     let at = |key: &str| errors.iter().filter(|error| error.key == key).map(|e| e.origin.as_str()).collect::<Vec<_>>();
@@ -244,5 +245,33 @@ fn what_a_check_finds_stands_where_the_key_was_set_and_is_told_with_the_rest() {
     assert!(at("issuer_url")[0].contains(&url.display().to_string()), "{errors:?}");
     assert_eq!(at("tokens.count").len(), 1, "once: {errors:?}");
     assert!(at("tokens.access_ttl")[0].ends_with(":5"), "{errors:?}");
+    assert_eq!(at("tokens.access_ttl").len(), 2, "two mistakes with one key are two: {errors:?}");
     assert_eq!(at("tokens.open"), [""], "{errors:?}");
+}
+
+#[derive(Debug, Deserialize)]
+struct Listed {
+    #[serde(default)]
+    tls: crate::config::Tls,
+}
+
+#[test]
+fn mistakes_in_a_list_are_told_for_each_of_its_items() {
+    let files = Files::new();
+    let file = files.write(
+        "tessera.toml",
+        "[[tls.identities]]\nname = 'nobody'\nnaem = 'a'\n[[tls.identities]]\nname = 'no one'\nnaem = 'b'\nscopes = 1\n",
+    );
+    let check = |config: &Listed| config.tls.identities(|_| Ok(())).1;
+    let ConfigErrors(errors) = load_checked(&Sources::new().file(&file), check).expect_err("mistakes");
+    let keys: Vec<_> = errors.iter().map(|error| error.key.as_str()).collect();
+    let expected = [
+        "tls.identities[1].scopes",
+        "tls.identities[0].naem",
+        "tls.identities[1].naem",
+        "tls.identities[0]",
+        "tls.identities[1]",
+    ];
+    assert_eq!(keys, expected, "{errors:#?}");
+    assert!(errors.iter().all(|error| error.origin.contains("tessera.toml:")), "{errors:#?}");
 }

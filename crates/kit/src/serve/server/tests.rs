@@ -12,7 +12,10 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 use super::*;
+use crate::config::Stopping;
+use crate::health::Health;
 use crate::random::SystemRandom;
+use crate::serve::Drain;
 
 const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
@@ -45,7 +48,7 @@ fn routes() -> Router {
         .route("/hello", get(async || "hello"))
         .route("/panic", get(async || if true { panic!("secret input") } else { "" }))
         .route("/never", get(async || std::future::pending::<&'static str>().await))
-        .route("/peer", get(async |peer: axum::Extension<crate::serve::Peer>| peer.0.0.ip().to_string()))
+        .route("/peer", get(async |peer: axum::Extension<crate::serve::Peer>| peer.addr().ip().to_string()))
         .route("/thread", get(async || std::thread::current().name().unwrap_or_default().to_owned()))
 }
 
@@ -233,6 +236,62 @@ async fn connections_in_the_queue_are_served_before_the_listener_closes() {
         assert!(answer.ends_with("hello"), "{answer:?}");
     }
     serving.finished().await;
+}
+
+/// As above: what waits for calls in flight must not take the queue for nothing.
+#[tokio::test]
+async fn a_stop_is_not_quiet_before_the_queue_is_served() {
+    let options = options();
+    let serving = Server::http(ANY, "http").expect("a free port").serve_http(routes(), &options).expect("served");
+    let mut waiting = std::net::TcpStream::connect(serving.addr()).expect("connected");
+    std::io::Write::write_all(&mut waiting, b"GET /hello HTTP/1.1\r\nhost: a\r\n\r\n").expect("sent");
+    waiting.set_nonblocking(true).expect("set");
+    options.stop.drain();
+    options.stop.quiet().await;
+    let mut answer = String::new();
+    std::io::Read::read_to_string(&mut waiting, &mut answer).expect("answered, and closed");
+    assert!(answer.ends_with("hello"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn no_more_is_taken_at_a_stop_than_the_queue_may_have_held() {
+    let (options, metrics) = (options(), Metrics::new("test", "0").expect("a registry"));
+    let listener = Listener::bind(ANY, "http").expect("a free port");
+    let addr = listener.addr();
+    let (alive, _running) = mpsc::channel(1);
+    let terms = Terms {
+        service: routes().with_state(()),
+        protocol: Protocol::Http,
+        builder: connection::builder(Protocol::Http),
+        stop: options.stop.clone(),
+        calls: None,
+        tls: None,
+        secured: None,
+        vouched: None,
+    };
+    let mut accepting = Accepting {
+        terms,
+        random: Arc::clone(&options.random),
+        room: Room::new("http", 10, Some(&metrics)),
+        trouble: Trouble::default(),
+        alive,
+        _listening: options.stop.traffic.listener(),
+    };
+    let _waiting = [0; 3].map(|_| std::net::TcpStream::connect(addr).expect("connected"));
+    accepting.take_the_rest(listener.register().expect("registered"), 2).expect("taken");
+    let told = metrics.render();
+    assert!(told.contains("tessera_connections{listener=\"http\"} 2"), "{told}");
+}
+
+/// As where a call blocks its event loop.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_never_ends_does_not_keep_its_process() {
+    let (_alive, running) = mpsc::channel(1);
+    let mut servers = [Serving { addr: ANY, running }];
+    let (health, stop) = (Health::new(), Stop::new());
+    let drain = Drain { health: &health, stop: &stop, servers: &mut servers, spans: &Stopping::at_once() };
+    let stopped = tokio::time::timeout(Duration::from_mins(1), drain.run(std::future::pending()));
+    stopped.await.expect("within the bound of docs/operations/stopping.md");
 }
 
 #[tokio::test]

@@ -51,6 +51,21 @@ fn params() -> CertificateParams {
     CertificateParams::new(vec!["a.example".to_owned()]).expect("a name")
 }
 
+/// As `openssl x509 -req` makes one without extensions.
+#[test]
+fn a_certificate_of_an_older_version_is_told_as_that() {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
+    let key = KeyPair::generate().expect("a key");
+    let mut der = params().self_signed(&key).expect("a certificate").der().to_vec();
+    let version = der.windows(5).position(|bytes| bytes == [0xa0, 3, 2, 1, 2]).expect("a version");
+    der[version + 4] = 0;
+    let pem = format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", STANDARD.encode(&der));
+    let told = Written::texts(&pem, &key.serialize_pem()).told();
+    assert!(told.contains("tls.crt is not X.509 version 3") && told.contains("subjectAltName"), "{told}");
+}
+
 #[test]
 fn a_certificate_with_its_key_is_read() {
     let own = Written::of(&params()).own(NOW).expect("good");

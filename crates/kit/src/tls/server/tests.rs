@@ -189,6 +189,43 @@ async fn the_clients_authority_is_swapped_with_the_certificate() {
     assert!(setting.ask(Some(&orders(&later))).await.is_ok());
 }
 
+/// One exchange on a connection that goes on.
+async fn exchange(stream: &mut tokio_rustls::client::TlsStream<TcpStream>) -> std::io::Result<String> {
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await?;
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"urn:test:orders") {
+        if stream.read_buf(&mut answer).await? == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+#[tokio::test]
+async fn a_connection_ends_when_nobody_vouches_for_its_certificate_any_more() {
+    let setting = Setting::start(Role::Http, ClientAuth::Optional);
+    let (former, later) = (&setting.clients, authority());
+    let own = orders(former);
+    let mut certified = setting.connect(Some(&own), &[], rustls::DEFAULT_VERSIONS).await.expect("a handshake");
+    let mut nobody = setting.connect(None, &[], rustls::DEFAULT_VERSIONS).await.expect("a handshake");
+    let answer = exchange(&mut certified).await.expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+
+    let replace = |authorities: &str| {
+        std::fs::write(setting.folder.path().join("ca.crt"), authorities).expect("written");
+        assert_eq!(setting.tls.renew().expect("good"), Renewal::Renewed);
+    };
+    replace(&format!("{}{}", former.pem(), later.pem()));
+    exchange(&mut certified).await.expect("its authority is one of the two");
+
+    replace(&later.pem());
+    assert_eq!(certified.read_to_end(&mut Vec::new()).await.expect("an end in order"), 0);
+    nobody.write_all(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.expect("sent");
+    let mut answer = String::new();
+    nobody.read_to_string(&mut answer).await.expect("who has no certificate goes on");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
 /// A resumed session would take the client's certificate from memory (RFC 8446 section 2.2): after its end, or its authority's.
 #[tokio::test]
 async fn who_is_asked_for_a_certificate_presents_it_in_every_handshake() {
@@ -223,4 +260,18 @@ async fn a_stop_ends_handshakes() {
     setting.ask(None).await.expect("served");
     let stop = setting.stop.clone();
     assert!(stop.within(Duration::from_secs(30), setting.serving.finished()).await);
+}
+
+#[tokio::test]
+async fn a_stop_is_not_quiet_while_a_connection_is_in_its_handshake() {
+    let setting = Setting::start(Role::Http, ClientAuth::Off);
+    let mut silent = std::net::TcpStream::connect(setting.serving.addr()).expect("connected");
+    std::io::Write::write_all(&mut silent, &[22]).expect("sent");
+    silent.set_nonblocking(true).expect("set");
+    // Served after it, so that the silent one is in its handshake.
+    setting.ask(None).await.expect("served");
+    setting.stop.drain();
+    setting.stop.quiet().await;
+    let read = std::io::Read::read(&mut silent, &mut [0]);
+    assert_eq!(read.expect("a call could still have come on it"), 0, "it is closed");
 }
