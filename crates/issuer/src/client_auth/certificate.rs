@@ -45,7 +45,7 @@ pub fn authenticate(cx: &Context, presented: &PresentedCertificate) -> Result<Ar
         return Err(refused(cx, presented, Some(client), ClientAuthError::Refused(Refusal::Disabled)));
     };
     calls::client(client.as_str());
-    cx.last_used.note(client, cx.clock.now());
+    cx.last_used.note(client, None, cx.clock.now());
     Ok(entry)
 }
 
