@@ -295,7 +295,7 @@ mod tests {
         fn size<A, F: Future>(_: fn(A) -> F) -> usize {
             size_of::<F>()
         }
-        type Arguments = (Router, Request<Incoming>, (SocketAddr, Option<calls::Begun>), Protocol, Arc<Stop>);
+        type Arguments = (Router, Request<Incoming>, (Peer, Option<calls::Begun>), Protocol, Arc<Stop>);
         let size =
             size(|(service, request, seen, protocol, stop): Arguments| answer(service, request, seen, protocol, stop));
         assert!(size <= 1792, "{size} bytes");

@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn from_a_fortnight_before_its_end_on_a_certificate_is_spoken_of_each_day() {
-        let metrics = Metrics::new("test", "0").expect("a registry");
+        let metrics = Metrics::new("test", "0");
         let mut kept = Kept::new(Arc::new(Certificate), &metrics);
         let clock = Before::default();
         let mut at = |before: u64| {

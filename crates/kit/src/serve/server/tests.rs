@@ -255,7 +255,7 @@ async fn a_stop_is_not_quiet_before_the_queue_is_served() {
 
 #[tokio::test]
 async fn no_more_is_taken_at_a_stop_than_the_queue_may_have_held() {
-    let (options, metrics) = (options(), Metrics::new("test", "0").expect("a registry"));
+    let (options, metrics) = (options(), Metrics::new("test", "0"));
     let listener = Listener::bind(ANY, "http").expect("a free port");
     let addr = listener.addr();
     let (alive, _running) = mpsc::channel(1);
