@@ -190,7 +190,8 @@ async fn clients_exchange_their_names(#[case] backend: Backend) -> Result<()> {
     assert_eq!(steps(&apply(&world, &after, &[])?)?, []);
 
     // A name that somebody keeps is a mistake, and nothing is changed.
-    for (taken, whose) in [(&[("d", "Four"), ("a", "service")][..], "service"), (&[("a", "Five"), ("b", "Five")], "a")] {
+    for (taken, whose) in [(&[("d", "Four"), ("a", "service")][..], "service"), (&[("a", "Five"), ("b", "Five")], "a")]
+    {
         let refused = apply(&world, &file(taken), &["--yes"])?;
         let told = text(&refused.stderr);
         assert_eq!(refused.status.code(), Some(2), "{told}");

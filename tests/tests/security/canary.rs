@@ -126,9 +126,14 @@ async fn spans(world: &World, receiver: &Receiver) -> Result<String> {
         receiver.span(&trace, service, "POST /oauth2/introspect").await?;
     }
     let arrived = receiver.arrived();
-    for name in
-        ["POST /oauth2/token", "POST /login", "POST /account/applications/secret", "tessera.oauth.v1.TokenService/RevokeToken", "apply", "GET unmatched"]
-    {
+    for name in [
+        "POST /oauth2/token",
+        "POST /login",
+        "POST /account/applications/secret",
+        "tessera.oauth.v1.TokenService/RevokeToken",
+        "apply",
+        "GET unmatched",
+    ] {
         ensure!(arrived.iter().any(|arrived| arrived.span.name == name), "{name} was not traced");
     }
     Ok(format!("{arrived:?}"))

@@ -291,6 +291,7 @@ impl List {
                 enabled: (self.enabled || self.disabled).then_some(self.enabled),
                 organization_id: organization_id.clone(),
                 owner_id: owner_id.clone(),
+                confirmed: false,
             };
             let page = service(&admin).list_clients(admin.request(message)).await?.into_inner();
             let received = page.clients.len();

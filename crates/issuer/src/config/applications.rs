@@ -53,7 +53,8 @@ mod tests {
         let mut wrong = Mistakes::default();
         assert!(Applications::default().check(&mut wrong).is_empty() && wrong.0.is_empty());
         for scope in ["tessera.admin", "introspect", "a b", ""] {
-            let bad = Applications { scopes: vec!["orders:read".to_owned(), scope.to_owned()], ..Applications::default() };
+            let bad =
+                Applications { scopes: vec!["orders:read".to_owned(), scope.to_owned()], ..Applications::default() };
             assert_eq!(keys(&bad), ["applications.scopes"], "{scope}");
         }
         let bad = Applications { per_owner: 10_001, ..Applications::default() };

@@ -134,17 +134,16 @@ pub async fn find(cx: &Context, token: &SessionToken) -> Result<Option<Live>, Se
 }
 
 /// Whether a session that was found stands still, as a transaction sees it that has kept everybody else out. What has ended it is in the
-/// database, also where this process has not applied it yet.
+/// database, also where this process has not applied it yet; who was disabled has none any more.
 pub(super) async fn stands_in(cx: &Context, tx: &Transaction, live: &Live) -> Result<bool, StoreError> {
     let Session { token, user, rev, .. } = live.session;
     let now = cx.clock.now();
     let there = tx.sessions().find(token).await?.is_some_and(|found| now < found.expires);
-    let enabled = tx.users().find(user).await?.is_some_and(|user| user.enabled);
     let watermarks = [Subject::User(user.to_string().into()), Subject::Everything];
     let raised = tx.log().facts_about(&watermarks.map(|of| Event::WatermarkRaised(of).about())).await?;
     let place = cx.replica.state().and_then(|state| state.place_of(rev));
     let overtaken = place.is_none_or(|place| raised.values().any(|fact| place < fact.revision));
-    Ok(there && enabled && !overtaken)
+    Ok(there && !overtaken)
 }
 
 /// Keeps that a session was used. It may fail: the session is as good.

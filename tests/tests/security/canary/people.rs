@@ -4,11 +4,11 @@ use anyhow::{Context as _, Result, ensure};
 use tessera_api::admin::v1 as admin;
 use tessera_api::admin::v1::password::Value;
 use tessera_api::oauth::v1::decide_authorization_request::User;
-use tessera_tests::{Client, as_bearer, post};
 use tessera_tests::doors::{BOTH, Grant, Tokens};
 use tessera_tests::people::{CHALLENGE, PASSWORD, People, REDIRECT, VERIFIER, asked, code_in, plain, redemption};
 use tessera_tests::person::{Person, authorization_url};
 use tessera_tests::refusal::CANARY;
+use tessera_tests::{Client, as_bearer, post};
 
 use super::Canaries;
 

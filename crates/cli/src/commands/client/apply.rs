@@ -5,7 +5,7 @@
 //! what was changed: by this run, or by one before it that could not say so.
 
 pub mod file;
-pub mod order;
+mod order;
 pub mod plan;
 pub mod view;
 

@@ -351,8 +351,8 @@ impl ExistingView {
 }
 
 impl SecretView {
-    fn before_until(&self, texts: &Texts, at: Timestamp) -> String {
-        when::minute(texts, at)
+    fn until(&self, texts: &Texts) -> String {
+        self.before_until.map(|at| when::minute(texts, at)).unwrap_or_default()
     }
 }
 

@@ -195,7 +195,9 @@ impl Failure for OwnerError {
             Self::Administered => "Administrators manage this application. Ask one of them.",
             Self::DisabledByAdministrator => "An administrator disabled this application. Ask one of them.",
             Self::TooMany => "You have as many applications as one person may. Delete one first.",
-            Self::TooManyToday => "You have made as many applications within a day as one person may. Try again tomorrow.",
+            Self::TooManyToday => {
+                "You have made as many applications within a day as one person may. Try again tomorrow."
+            }
         }
     }
 }

@@ -15,7 +15,7 @@ const KEPT: usize = 200;
 
 /// A name, and among whom it is somebody's alone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Place {
+pub(super) struct Place {
     organization: String,
     owner: String,
     name: String,
@@ -23,8 +23,7 @@ pub struct Place {
 
 impl Place {
     /// Where a client stands.
-    #[must_use]
-    pub fn of(client: &wire::Client) -> Self {
+    pub(super) fn of(client: &wire::Client) -> Self {
         let organization = client.organization_id.clone();
         // Without an organization the owner does not matter.
         let owner = if organization.is_empty() { String::new() } else { client.owner_id.clone() };
@@ -33,8 +32,7 @@ impl Place {
 }
 
 /// Brings changes into an order. `taken` is every place that anybody has now or shall have.
-#[must_use]
-pub fn in_order(changes: Vec<Step>, taken: &mut HashSet<Place>) -> Vec<Step> {
+pub(super) fn in_order(changes: Vec<Step>, taken: &mut HashSet<Place>) -> Vec<Step> {
     let places: Vec<Option<(Place, Place)>> = changes.iter().map(moved).collect();
     let holders: HashMap<&Place, usize> =
         places.iter().enumerate().filter_map(|(index, moved)| moved.as_ref().map(|(from, _)| (from, index))).collect();
@@ -110,7 +108,10 @@ mod tests {
                 }
                 Step::Delete(_) | Step::Create(_) => panic!("only changes"),
             };
-            assert!(!names.iter().any(|(other, taken)| *other != id && *taken == name), "{id} takes {name} of another's");
+            assert!(
+                !names.iter().any(|(other, taken)| *other != id && *taken == name),
+                "{id} takes {name} of another's"
+            );
             assert!(name.chars().count() <= 255, "{name}");
             names.insert(id, name);
         }

@@ -68,10 +68,10 @@ impl Plan {
         let (mut changed, mut new) = (Vec::new(), Vec::new());
         let mut taken: HashSet<Place> = left.values().map(Place::of).collect();
         let named: HashSet<String> = wanted.iter().map(|one| one.client.client_id.clone()).collect();
-        let stays = |client: &wire::Client| !named.contains(&client.client_id) && !(prune && may_go(client));
+        let goes = |client: &wire::Client| named.contains(&client.client_id) || (prune && may_go(client));
         let mut holders: HashMap<Place, String> = left
             .values()
-            .filter(|client| stays(client))
+            .filter(|client| !goes(client))
             .map(|client| (Place::of(client), client.client_id.clone()))
             .collect();
         for one in wanted {
