@@ -17,6 +17,7 @@ mod m20261127_000008_rotation;
 mod m20261127_000009_owners;
 mod m20261127_000010_audit;
 mod m20261127_000011_secrets_used;
+mod m20261127_000012_mails;
 mod words;
 
 /// Every migration, in the order in which they are applied.
@@ -38,6 +39,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261127_000009_owners::Migration),
             Box::new(m20261127_000010_audit::Migration),
             Box::new(m20261127_000011_secrets_used::Migration),
+            Box::new(m20261127_000012_mails::Migration),
         ]
     }
 }

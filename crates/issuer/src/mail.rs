@@ -1,9 +1,10 @@
 //! Mail: a user is told once that an application was created for them.
 //!
-//! It is sent off the request path: a mail that fails is logged and tried again a few times, and never fails what it tells of. It
-//! never holds a secret. Mails do not wait for each other, one that is refused for good is not tried again, and a stop waits a little for
-//! those that are left; an issuer that is killed loses them. Threats: a name that forges a header (names have no control characters, and headers are encoded), and one
-//! that stands for another placeholder (what is filled in is not read again).
+//! It is written with what it tells of, in one transaction, and deleted once it is sent: what a stop leaves behind, or a kill, the next
+//! start sends. One that was sent, but not deleted any more, is sent twice, under one Message-ID. It is sent off the request path: a
+//! mail that fails is logged and tried again for a day, and never fails what it tells of. It never holds a secret. Mails do not wait for
+//! each other, and one that is refused for good is not tried again. Threats: a name that forges a header (names have no control
+//! characters, and headers are encoded), and one that stands for another placeholder (what is filled in is not read again).
 
 mod template;
 mod transport;
@@ -15,19 +16,22 @@ use std::time::{Duration, SystemTime};
 use lettre::Message;
 use lettre::message::Mailbox;
 use lettre::message::header::ContentType;
-use tessera_store::{Client, User};
+use tessera_store::{Client, Database, MailRecord, StoreError, Transaction, User};
 use tessera_types::error::chain;
-use tessera_types::{Clock, Email};
+use tessera_types::random;
+use tessera_types::{Clock, Timestamp};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 pub use self::template::{InvalidTemplate, Locale, Template};
 use self::transport::{Transport, Undelivered};
+use crate::context::Context;
 use crate::telemetry::Telemetry;
 
-/// How many mails wait at most. What comes then is not sent.
+/// How many mails wait in memory at most. What comes then waits in the database alone.
 const QUEUE: usize = 1000;
 
 /// How many mails are sent at once: a server that hangs keeps so many others waiting, and no more.
@@ -35,6 +39,18 @@ const AT_ONCE: usize = 4;
 
 /// How long a stop waits for the mails that are left.
 const DRAIN: Duration = Duration::from_secs(5);
+
+/// For how long nobody else sends a mail that an issuer has taken: longer than its tries.
+const TAKEN: Duration = Duration::from_mins(10);
+
+/// How often is looked for mails that nobody sends.
+const LOOK_EVERY: Duration = Duration::from_mins(1);
+
+/// How many are taken at a look.
+const BATCH: u64 = 200;
+
+/// How old a mail becomes that cannot be sent.
+const KEPT: Duration = Duration::from_hours(24);
 
 /// How long to wait before each further try.
 const RETRIES: [Duration; 3] = [Duration::from_secs(2), Duration::from_secs(15), Duration::from_secs(60)];
@@ -71,27 +87,25 @@ pub enum MailError {
 
 /// Takes mails. Cheap to clone.
 #[derive(Clone, Default)]
-pub struct Mailer(Option<mpsc::Sender<Notice>>);
+pub struct Mailer(Option<mpsc::Sender<MailRecord>>);
 
-/// What an owner is told.
-pub(crate) struct Notice {
-    owner: String,
-    to: Option<Email>,
-    name: String,
-    client_id: String,
-    organization: String,
-}
+/// A mail that stands in the database, until it is handed over once that is committed.
+#[must_use = "it waits for minutes where nobody sends it"]
+pub(crate) struct Written(MailRecord);
 
 /// The task that sends.
 pub struct MailTask {
     sender: Sender,
-    notices: mpsc::Receiver<Notice>,
+    notices: mpsc::Receiver<MailRecord>,
+    /// What the process before left.
+    left: Vec<MailRecord>,
 }
 
 /// What sending one mail takes.
 struct Sender {
     options: MailOptions,
     transport: Transport,
+    store: Database,
     issuer: String,
     clock: Arc<dyn Clock>,
     telemetry: Telemetry,
@@ -100,24 +114,29 @@ struct Sender {
     drain: Duration,
     /// How many are sent at once.
     at_once: Semaphore,
-    /// The clients whose mails are under way.
-    under_way: Mutex<Vec<String>>,
+    /// The mails that are under way.
+    under_way: Mutex<Vec<Uuid>>,
 }
 
 /// A mail that is under way, until this is dropped; also one whose task is.
-struct Waiting<'a>(&'a Sender, &'a str);
+struct Waiting<'a>(&'a Sender, Uuid);
 
 impl<'a> Waiting<'a> {
-    fn new(sender: &'a Sender, client_id: &'a str) -> Self {
-        sender.under_way.lock().unwrap_or_else(PoisonError::into_inner).push(client_id.to_owned());
-        Self(sender, client_id)
+    /// None where it is under way already.
+    fn new(sender: &'a Sender, id: Uuid) -> Option<Self> {
+        let mut under_way = sender.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        if under_way.contains(&id) {
+            return None;
+        }
+        under_way.push(id);
+        Some(Self(sender, id))
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         let mut under_way = self.0.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(at) = under_way.iter().position(|client_id| client_id == self.1) {
+        if let Some(at) = under_way.iter().position(|id| *id == self.1) {
             under_way.swap_remove(at);
         }
     }
@@ -139,6 +158,7 @@ impl Mailer {
     /// `Url`.
     pub fn new(
         options: MailOptions,
+        store: Database,
         issuer: String,
         clock: Arc<dyn Clock>,
         telemetry: Telemetry,
@@ -148,6 +168,7 @@ impl Mailer {
         let sender = Sender {
             options,
             transport,
+            store,
             issuer,
             clock,
             telemetry,
@@ -156,32 +177,66 @@ impl Mailer {
             at_once: Semaphore::new(AT_ONCE),
             under_way: Mutex::default(),
         };
-        Ok((Self(Some(queue)), MailTask { sender, notices }))
+        Ok((Self(Some(queue)), MailTask { sender, notices, left: Vec::new() }))
     }
 
-    /// Tells an owner that a client was created for them.
-    pub(crate) fn application_created(&self, client: &Client, owner: &User, organization: Option<String>) {
-        let Some(sender) = &self.0 else { return };
-        let name = if owner.name.is_empty() { owner.username.to_string() } else { owner.name.clone() };
-        let notice = Notice {
-            owner: name,
-            to: owner.email.clone(),
+    /// Writes into the transaction that creates a client what its owner is told; none where no mail is sent.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub(crate) async fn application_created(
+        &self,
+        cx: &Context,
+        tx: &Transaction,
+        client: &Client,
+        (owner, organization): (User, Option<String>),
+    ) -> Result<Option<Written>, StoreError> {
+        if self.0.is_none() {
+            return Ok(None);
+        }
+        let now = cx.clock.now();
+        let record = MailRecord {
+            id: Uuid::from_bytes(random::bytes(&*cx.random)),
+            created: now,
+            owner: if owner.name.is_empty() { owner.username.to_string() } else { owner.name },
+            address: owner.email.map(|email| email.to_string()),
             name: client.name.clone(),
             client_id: client.id.to_string(),
             organization: organization.unwrap_or_else(|| "-".to_owned()),
         };
-        if sender.try_send(notice).is_err() {
-            tracing::warn!(client_id = %client.id, "too many mails wait; the owner is not told of the application");
+        tx.mails().insert(&record, now.plus(TAKEN)).await?;
+        Ok(Some(Written(record)))
+    }
+
+    /// Sends what is committed.
+    pub(crate) fn send(&self, Written(record): Written) {
+        if self.0.as_ref().is_some_and(|sender| sender.try_send(record).is_err()) {
+            tracing::warn!("many mails wait; the owner of a new application is told of it later");
         }
     }
 }
 
 impl MailTask {
-    /// Sends until told to stop, then what is left, for a while: what was not sent is told by its client.
+    /// Takes over what the process before left, whoever had taken it: to be called before anything is written. Another issuer on the same
+    /// database, which may be sending some of it now, makes that twice.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn recall(&mut self) -> Result<(), StoreError> {
+        self.left = self.sender.take(Timestamp(i64::MAX)).await?;
+        Ok(())
+    }
+
+    /// Sends until told to stop, then what is left, for a while: what is not sent then, the next start sends.
     pub async fn run(self, stop: CancellationToken) {
-        let Self { sender, mut notices } = self;
+        let Self { sender, mut notices, left } = self;
         let sender = Arc::new(sender);
         let mut sending = JoinSet::new();
+        for notice in left {
+            sending.spawn(Arc::clone(&sender).deliver(notice, stop.clone()));
+        }
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 notice = notices.recv() => match notice {
@@ -189,6 +244,9 @@ impl MailTask {
                     None => break,
                 },
                 Some(_) = sending.join_next() => {}
+                _ = looks.tick() => for notice in sender.look().await {
+                    sending.spawn(Arc::clone(&sender).deliver(notice, stop.clone()));
+                },
                 () = stop.cancelled() => break,
             }
         }
@@ -203,25 +261,38 @@ impl MailTask {
         } else {
             all.await;
         }
-        for client_id in sender.unsent() {
-            sender.telemetry.mail("lost");
-            tracing::error!(%client_id, "a mail was not sent before the stop, and will not be");
+        let left = sender.unsent();
+        if left > 0 {
+            tracing::warn!(mails = left, "mails were not sent before the stop; the next start sends them");
         }
     }
 }
 
 impl Sender {
+    /// Takes mails that nobody has taken for longer than up to this moment.
+    async fn take(&self, free: Timestamp) -> Result<Vec<MailRecord>, StoreError> {
+        self.store.mails().take(free, self.clock.now().plus(TAKEN), BATCH).await
+    }
+
+    /// Takes mails that nobody sends any more: those of an issuer that is gone, and those that could not be sent a while ago.
+    async fn look(&self) -> Vec<MailRecord> {
+        self.take(self.clock.now()).await.unwrap_or_else(|error| {
+            tracing::warn!(error = %chain(&error), "nobody can tell whether mails wait; the next look is in a minute");
+            Vec::new()
+        })
+    }
+
     /// Sends one mail; the others do not wait for it. Told to stop, it is tried at once, and no more after that.
-    async fn deliver(self: Arc<Self>, notice: Notice, stop: CancellationToken) {
+    async fn deliver(self: Arc<Self>, notice: MailRecord, stop: CancellationToken) {
+        let Some(_waiting) = Waiting::new(&self, notice.id) else { return };
         let message = match self.message(&notice) {
             Ok(Some(message)) => message,
             Ok(None) => {
                 tracing::debug!(client_id = %notice.client_id, "the owner of a new application has no e-mail address");
-                return;
+                return self.done(&notice).await;
             }
-            Err(error) => return self.given_up(&notice, &error),
+            Err(error) => return self.given_up(&notice, &error).await,
         };
-        let waiting = Waiting::new(&self, &notice.client_id);
         let mut waits = self.retries.iter();
         loop {
             let last = stop.is_cancelled();
@@ -231,39 +302,49 @@ impl Sender {
                 Err(_) => return,
             };
             let Err(error) = sent else {
-                drop(waiting);
                 self.telemetry.mail("sent");
                 tracing::info!(client_id = %notice.client_id, "the owner was told of the application");
-                return;
+                return self.done(&notice).await;
             };
             // A server that refuses for good does so again (RFC 5321 section 4.2.1).
-            let wait = waits.next().filter(|_| !error.is_permanent() && !last);
-            let Some(wait) = wait else {
-                drop(waiting);
-                return self.given_up(&notice, &SendError::Undelivered(error));
+            let too_old = notice.created.until(self.clock.now()) >= KEPT;
+            let Some(wait) = waits.next().filter(|_| !error.is_permanent() && !last) else {
+                if error.is_permanent() || too_old {
+                    return self.given_up(&notice, &SendError::Undelivered(error)).await;
+                }
+                tracing::warn!(client_id = %notice.client_id, error = %chain(&error), "a mail was not sent; it is kept, and tried again later");
+                return;
             };
             tracing::warn!(client_id = %notice.client_id, error = %chain(&error), "a mail was not sent; it is tried again");
             stop.run_until_cancelled(tokio::time::sleep(*wait)).await;
         }
     }
 
-    fn given_up(&self, notice: &Notice, error: &SendError) {
+    async fn given_up(&self, notice: &MailRecord, error: &SendError) {
         self.telemetry.mail("failed");
         tracing::error!(client_id = %notice.client_id, error = %chain(error), "a mail was not sent, and will not be");
+        self.done(notice).await;
     }
 
-    /// The clients whose mails are under way still.
-    fn unsent(&self) -> Vec<String> {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Forgets one that needs no further try.
+    async fn done(&self, notice: &MailRecord) {
+        if let Err(error) = self.store.mails().delete(notice.id).await {
+            tracing::warn!(client_id = %notice.client_id, error = %chain(&error), "a mail that was seen to is still kept; it may be sent twice");
+        }
+    }
+
+    /// How many mails are under way still.
+    fn unsent(&self) -> usize {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     /// The mail; none where there is nobody to send it to.
-    fn message(&self, notice: &Notice) -> Result<Option<Message>, SendError> {
+    fn message(&self, notice: &MailRecord) -> Result<Option<Message>, SendError> {
         let boxed = |error| SendError::Message(error);
-        let to = match (&self.options.recipient, &notice.to) {
+        let to = match (&self.options.recipient, &notice.address) {
             (Some(recipient), _) => recipient.clone(),
             (None, Some(email)) => {
-                let address = email.as_str().parse().map_err(|error| boxed(Box::new(error)))?;
+                let address = email.parse().map_err(|error| boxed(Box::new(error)))?;
                 Mailbox::new(Some(notice.owner.clone()), address)
             }
             (None, None) => return Ok(None),
@@ -275,14 +356,14 @@ impl Sender {
             ("organization", &notice.organization),
             ("issuer", &self.issuer),
         ]);
-        let now = u64::try_from(self.clock.now().0).unwrap_or_default();
+        let written = u64::try_from(notice.created.0).unwrap_or_default();
         let message = Message::builder()
             .from(self.options.from.clone())
             .to(to)
             // The same at each try: whoever gets it twice sees that it is one (RFC 5322 section 3.6.4).
-            .message_id(Some(format!("<{}@{}>", Uuid::now_v7(), self.options.from.email.domain())))
+            .message_id(Some(format!("<{}@{}>", notice.id, self.options.from.email.domain())))
             .subject(filled.subject)
-            .date(SystemTime::UNIX_EPOCH + Duration::from_secs(now))
+            .date(SystemTime::UNIX_EPOCH + Duration::from_secs(written))
             .header(ContentType::TEXT_PLAIN)
             .body(filled.body)
             .map_err(|error| boxed(Box::new(error)))?;

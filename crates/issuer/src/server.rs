@@ -220,8 +220,9 @@ pub async fn start(config: Config, deps: Deps, options: StartOptions) -> Result<
     let mailer = match checked.mail.clone() {
         None => Mailer::default(),
         Some(mail) => {
-            let (mailer, task) =
-                Mailer::new(mail, checked.issuer_url.clone(), Arc::clone(&deps.clock), telemetry.clone())?;
+            let (url, clock) = (checked.issuer_url.clone(), Arc::clone(&deps.clock));
+            let (mailer, mut task) = Mailer::new(mail, store.clone(), url, clock, telemetry.clone())?;
+            task.recall().await?;
             mails = Some(tokio::spawn(task.run(background.clone())));
             mailer
         }

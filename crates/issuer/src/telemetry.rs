@@ -100,7 +100,7 @@ impl Telemetry {
 
     /// Counts a mail to an owner.
     pub fn mail(&self, outcome: &'static str) {
-        let help = "Mails to owners of new applications, by what became of them: sent, failed or lost at a stop.";
+        let help = "Mails to owners of new applications, by what became of them: sent or failed.";
         self.counter("tessera_mails_total", help, &[("outcome", outcome)]).increment(1);
     }
 

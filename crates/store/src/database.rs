@@ -28,6 +28,7 @@ use crate::holders::Holders;
 use crate::kept_secrets::KeptSecrets;
 use crate::keys::Keys;
 use crate::log::{self, WholeLog};
+use crate::mails::Mails;
 use crate::options::{ConnectError, DatabaseOptions, Kind};
 use crate::organizations::Organizations;
 use crate::scopes::Scopes;
@@ -149,6 +150,12 @@ impl Database {
     #[must_use]
     pub fn users(&self) -> Users<'_> {
         Users::new((&self.shared.reader).into())
+    }
+
+    /// Takes and deletes mails.
+    #[must_use]
+    pub fn mails(&self) -> Mails<'_> {
+        Mails::new(&self.shared.reader, &self.shared.writer)
     }
 
     /// Reads and writes holders.

@@ -13,6 +13,7 @@ pub mod kept_secret;
 pub mod log_event;
 pub mod log_fact;
 pub mod log_head;
+pub mod mail;
 pub mod membership;
 pub mod organization;
 pub mod refresh_family;

@@ -21,6 +21,7 @@ use crate::holders::{self, HolderRecord};
 use crate::kept_secrets::KeptSecretWrites;
 use crate::keys::KeyWrites;
 use crate::log::{self, Log};
+use crate::mails::MailWrites;
 use crate::organizations::OrganizationWrites;
 use crate::scopes::ScopeWrites;
 use crate::sessions::SessionWrites;
@@ -103,6 +104,12 @@ impl Transaction {
     #[must_use]
     pub fn organizations(&self) -> OrganizationWrites<'_> {
         OrganizationWrites::new(self)
+    }
+
+    /// Writes mails.
+    #[must_use]
+    pub fn mails(&self) -> MailWrites<'_> {
+        MailWrites::new(self)
     }
 
     /// Reads and writes sessions.

@@ -7,6 +7,9 @@ use rstest::rstest;
 use serde_json::Value;
 use tessera_testkit::pair::{Backend, Options};
 use tessera_tests::{Client, World, create_client, eventually, post, world, world_with};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 
 const CREDENTIALS: &[(&str, &str)] = &[("grant_type", "client_credentials")];
 
@@ -305,4 +308,64 @@ async fn an_owner_is_mailed_once_and_never_the_secret() -> Result<()> {
     assert!(mail.contains("app") && mail.contains("Acme") && !mail.contains(&app.secret), "{mail}");
     assert_eq!(mails()?.len(), 1, "once, and for nobody nobody");
     Ok(())
+}
+
+/// A mail server that takes every mail, and answers the end of the first never; the mails' `Message-ID`s as they come.
+async fn mail_server() -> Result<(std::net::SocketAddr, mpsc::UnboundedReceiver<String>)> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let (address, (told, ids)) = (listener.local_addr()?, mpsc::unbounded_channel());
+    tokio::spawn(async move {
+        let mut first = true;
+        while let Ok((stream, _)) = listener.accept().await {
+            let (reader, mut writer) = stream.into_split();
+            let mut lines = BufReader::new(reader).lines();
+            writer.write_all(b"220 test\r\n").await?;
+            while let Some(line) = lines.next_line().await.unwrap_or_default() {
+                let answer: &[u8] = match line.as_str() {
+                    "DATA" => b"354 go on\r\n",
+                    "." if std::mem::take(&mut first) => continue,
+                    line if line == "."
+                        || ["EHLO", "MAIL", "RCPT", "QUIT"].iter().any(|word| line.starts_with(word)) =>
+                    {
+                        b"250 ok\r\n"
+                    }
+                    line => {
+                        if let Some(id) = line.strip_prefix("Message-ID: ") {
+                            told.send(id.to_owned())?;
+                        }
+                        continue;
+                    }
+                };
+                if writer.write_all(answer).await.is_err() {
+                    break;
+                }
+            }
+        }
+        anyhow::Ok(())
+    });
+    Ok((address, ids))
+}
+
+/// It is killed after it has said all of the mail, and before it knows that it was taken.
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_that_a_kill_interrupts_is_sent_at_the_next_start_as_the_same_mail(
+    #[case] backend: Backend,
+) -> Result<()> {
+    let (server, mut ids) = mail_server().await?;
+    let from = "Tessera <no-reply@example.test>";
+    let issuer = format!("[mail]\ntransport = \"smtp\"\nsmtp_url = \"smtp://{server}\"\nfrom = \"{from}\"");
+    let Some(mut world) = world_with(backend, Options { issuer, ..Options::default() }).await? else { return Ok(()) };
+    shop(&world)?;
+    let first = ids.recv().await.context("a mail")?;
+    world.pair.issuer.kill()?;
+    world.pair.issuer.restart().await?;
+    assert_eq!(ids.recv().await.context("the mail again")?, first);
+    eventually("the mail is sent", async || {
+        let metrics = world.pair.issuer.metrics().await?;
+        Ok(metrics.contains("tessera_mails_total{outcome=\"sent\"} 1").then_some(()))
+    })
+    .await
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use tessera_store::DatabaseOptions;
 use tessera_testkit::MockClock;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;
@@ -17,10 +18,13 @@ fn options(by: By, recipient: Option<&str>) -> MailOptions {
     }
 }
 
-fn notice(to: Option<&str>) -> Notice {
-    Notice {
+fn notice(to: Option<&str>) -> MailRecord {
+    let id = Uuid::now_v7();
+    MailRecord {
+        id,
+        created: MockClock::default().now(),
         owner: "Ada Lovelace".to_owned(),
-        to: to.map(|text| text.parse().expect("an address")),
+        address: to.map(str::to_owned),
         name: "Shop {client_id} — été".to_owned(),
         client_id: "shop-1".to_owned(),
         organization: "Acme".to_owned(),
@@ -31,10 +35,41 @@ fn telemetry() -> Telemetry {
     Telemetry::new(tessera_kit::metrics::Metrics::new("test", "0"))
 }
 
-async fn send(options: MailOptions, notices: Vec<Notice>) {
+/// A database that is gone with its folder.
+async fn store() -> (tempfile::TempDir, Database) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = format!("sqlite://{}?mode=rwc", folder.path().join("tessera.db").display());
+    let store = Database::connect(&DatabaseOptions::new(&url)).await.expect("connected");
+    store.migrate().await.expect("migrated");
+    store.initialize(tessera_types::Epoch(1)).await.expect("prepared");
+    (folder, store)
+}
+
+/// Writes mails that somebody means to send for a while, as the creation of a client does.
+async fn write(store: &Database, notices: &[MailRecord]) {
+    let tx = store.begin().await.expect("begun");
+    for notice in notices {
+        tx.mails().insert(notice, notice.created.plus(TAKEN)).await.expect("written");
+    }
+    tx.commit().await.expect("committed");
+}
+
+/// The mails that are left.
+async fn left(store: &Database) -> Vec<MailRecord> {
+    store.mails().take(Timestamp(i64::MAX), Timestamp(0), 100).await.expect("taken")
+}
+
+async fn send(options: MailOptions, notices: Vec<MailRecord>) {
+    let (_folder, store) = store().await;
+    write(&store, &notices).await;
+    send_from(&store, options, notices).await;
+    assert!(left(&store).await.is_empty(), "each was seen to");
+}
+
+async fn send_from(store: &Database, options: MailOptions, notices: Vec<MailRecord>) {
     let clock = Arc::new(MockClock::default());
     let (mailer, mut task) =
-        Mailer::new(options, "https://id.example.test".to_owned(), clock, telemetry()).expect("set up");
+        Mailer::new(options, store.clone(), "https://id.example.test".to_owned(), clock, telemetry()).expect("set up");
     task.sender.retries = &[Duration::ZERO];
     let sender = mailer.0.expect("on");
     for notice in notices {
@@ -152,14 +187,18 @@ const LATER: [Duration; 3] = [Duration::from_secs(3600); 3];
 async fn a_stop_tries_what_is_left_once_more_and_sends_what_waits() {
     let (url, seen) =
         server_that_says(|line| if line.contains("busy@") { b"451 later\r\n" } else { b"250 ok\r\n" }).await;
+    let (_folder, store) = store().await;
     let clock = Arc::new(MockClock::default());
     let issuer = "https://id.example.test".to_owned();
-    let (mailer, mut task) = Mailer::new(options(By::Smtp(url), None), issuer, clock, telemetry()).expect("set up");
+    let (mailer, mut task) =
+        Mailer::new(options(By::Smtp(url), None), store.clone(), issuer, clock, telemetry()).expect("set up");
     task.sender.retries = &LATER;
     let queue = mailer.0.clone().expect("on");
     let stop = CancellationToken::new();
     let running = tokio::spawn(task.run(stop.clone()));
-    assert!(queue.try_send(notice(Some("busy@example.test"))).is_ok());
+    let busy = notice(Some("busy@example.test"));
+    write(&store, std::slice::from_ref(&busy)).await;
+    assert!(queue.try_send(busy.clone()).is_ok());
     let mut looks = tokio::time::interval(Duration::from_millis(5));
     while count(&seen, "RCPT TO:<busy@") == 0 {
         looks.tick().await;
@@ -172,22 +211,28 @@ async fn a_stop_tries_what_is_left_once_more_and_sends_what_waits() {
     stop.cancel();
     running.await.expect("ends");
     assert_eq!((count(&seen, "RCPT TO:<busy@"), count(&seen, "RCPT TO:<late@")), (2, 1), "{seen:?}");
+    assert_eq!(left(&store).await, [busy], "for the next start");
 }
 
-/// A server that says nothing: the stop ends, and who was not told is named.
+/// A server that says nothing: the stop ends, and the mail is kept for the next start.
 #[tokio::test]
 async fn a_stop_waits_no_longer_than_it_may() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("smtp://{}", listener.local_addr().expect("bound"));
+    let (_folder, store) = store().await;
     let clock = Arc::new(MockClock::default());
     let issuer = "https://id.example.test".to_owned();
-    let (mailer, mut task) = Mailer::new(options(By::Smtp(url), None), issuer, clock, telemetry()).expect("set up");
+    let (mailer, mut task) =
+        Mailer::new(options(By::Smtp(url), None), store.clone(), issuer, clock, telemetry()).expect("set up");
     task.sender.drain = Duration::from_millis(20);
-    assert!(mailer.0.clone().expect("on").try_send(notice(Some("ada@example.test"))).is_ok());
+    let kept = notice(Some("ada@example.test"));
+    write(&store, std::slice::from_ref(&kept)).await;
+    assert!(mailer.0.clone().expect("on").try_send(kept.clone()).is_ok());
     let stop = CancellationToken::new();
     stop.cancel();
     let waited = tokio::time::timeout(Duration::from_secs(20), task.run(stop)).await;
     assert!(waited.is_ok(), "less than the server's own time");
+    assert_eq!(left(&store).await, [kept]);
 }
 
 async fn session(stream: tokio::net::TcpStream, busy: bool) -> Vec<String> {
@@ -218,4 +263,52 @@ async fn session(stream: tokio::net::TcpStream, busy: bool) -> Vec<String> {
         }
     }
     seen
+}
+
+/// As after a kill: with its issuer still said to be sending it.
+#[tokio::test]
+async fn what_the_process_before_left_is_sent_at_the_start_under_its_own_message_id() {
+    let (_folder, store) = store().await;
+    let mails_at = tempfile::tempdir().expect("a folder");
+    let left_behind = notice(Some("ada@example.test"));
+    write(&store, std::slice::from_ref(&left_behind)).await;
+    for _ in 0..2 {
+        let (options, clock) = (options(By::Folder(mails_at.path().into()), None), Arc::new(MockClock::default()));
+        let issuer = "https://id.example.test".to_owned();
+        let (mailer, mut task) = Mailer::new(options, store.clone(), issuer, clock, telemetry()).expect("set up");
+        task.recall().await.expect("read");
+        drop(mailer);
+        task.run(CancellationToken::new()).await;
+        let mails = mails(mails_at.path());
+        assert!(mails.len() == 1 && mails[0].contains(&format!("Message-ID: <{}@", left_behind.id)), "{mails:?}");
+        assert!(left(&store).await.is_empty(), "once sent, it is not sent again");
+    }
+}
+
+#[tokio::test]
+async fn what_another_issuer_sends_is_left_to_it_for_a_while() {
+    let (_folder, store) = store().await;
+    let clock = Arc::new(MockClock::default());
+    let mail = notice(Some("ada@example.test"));
+    write(&store, std::slice::from_ref(&mail)).await;
+    let (options, issuer) = (options(By::Folder("/nowhere".into()), None), "https://id.example.test".to_owned());
+    let on_clock = Arc::clone(&clock) as Arc<dyn Clock>;
+    let (_mailer, task) = Mailer::new(options, store, issuer, on_clock, telemetry()).expect("set up");
+    clock.advance(TAKEN.checked_sub(Duration::from_secs(1)).expect("longer"));
+    assert_eq!(task.sender.look().await, []);
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(task.sender.look().await, [mail]);
+    assert_eq!(task.sender.look().await, [], "taken by this one now");
+}
+
+#[tokio::test]
+async fn a_mail_that_cannot_be_sent_is_kept_for_a_day() {
+    let (_folder, store) = store().await;
+    let (url, seen) = server_that_says(|_| b"451 later\r\n").await;
+    let fresh = notice(Some("ada@example.test"));
+    let old = MailRecord { created: fresh.created.minus(KEPT), ..notice(Some("bob@example.test")) };
+    write(&store, &[fresh.clone(), old.clone()]).await;
+    send_from(&store, options(By::Smtp(url), None), vec![fresh.clone(), old]).await;
+    assert_eq!(left(&store).await, [fresh]);
+    assert_eq!((count(&seen, "RCPT TO:<ada@"), count(&seen, "RCPT TO:<bob@")), (2, 2), "{seen:?}");
 }

@@ -82,10 +82,13 @@ async fn create_as(
     let event = changed_in(&tx, &client).await?;
     tx.record(event);
     tx.audit(by.did(cx, Action::ClientCreate).to(Target::Client(client.id.clone())));
-    let owner = belonging::owner(&tx, &client).await?;
+    let mail = match belonging::owner(&tx, &client).await? {
+        Some(owner) => cx.mailer.application_created(cx, &tx, &client, owner).await?,
+        None => None,
+    };
     let revision = commit(cx, tx).await?;
-    if let Some((owner, organization)) = owner {
-        cx.mailer.application_created(&client, &owner, organization);
+    if let Some(mail) = mail {
+        cx.mailer.send(mail);
     }
     // Nothing to confirm: an introspector that does not know the client yet waits for its tokens' `rev`. Nor is it an error where
     // this process is slow to follow: the secret would be lost with the answer.

@@ -12,6 +12,7 @@ mod harness;
 mod holders;
 mod keys;
 mod log;
+mod mails;
 mod organizations;
 mod previous;
 mod scopes;
