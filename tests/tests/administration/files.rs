@@ -59,6 +59,11 @@ async fn the_documented_file_is_applied_as_it_stands_and_all_of_it_reads_back(#[
     run(&world, "org member add Acme ada")?;
     std::fs::write(world.pair.folder().join("billing.secret"), "brought along\n")?;
     let example = example()?;
+    let steps = apply(&world, &example, &["--dry-run"])?;
+    let scopes = json!({ "field": "scopes", "from": "", "to": "orders:read" });
+    let told = steps[0]["changes"].as_array().context("changes")?;
+    assert!(told.contains(&scopes), "what a new client will have is told before: {steps:?}");
+    assert!(told.iter().all(|change| change["to"] != ""), "and nothing of what it will not: {steps:?}");
     assert_eq!(apply(&world, &example, &[])?.len(), 1);
     assert_eq!(apply(&world, &example, &[])?, [] as [Value; 0], "and now there is nothing to do");
     let expected = json!({

@@ -160,6 +160,11 @@ impl Step {
         if let Self::Aside { before, name } = self {
             changes.push(Change::new("name", before.name.clone(), name.clone()));
         }
+        if let Self::Create(one) = self {
+            let given = sides(&one.client).into_iter().filter(|(_, to)| !to.is_empty());
+            changes.extend(given.map(|(name, to)| Change::new(name, String::new(), to)));
+            changes.extend((!one.enabled).then(|| Change::new("enabled", String::new(), false.to_string())));
+        }
         StepView { action, client_id: client_id.clone(), changes, client_secret: None }
     }
 }

@@ -12,7 +12,7 @@ pub struct StepView {
     pub action: &'static str,
     /// The client.
     pub client_id: String,
-    /// What changes.
+    /// What changes; of a new client, what it has.
     pub changes: Vec<Change>,
     /// The secret generated for it, this once.
     #[serde(serialize_with = "show_secret", skip_serializing_if = "Option::is_none")]
@@ -40,7 +40,11 @@ impl StepView {
         let mut parts: Vec<String> = self
             .changes
             .iter()
-            .map(|change| format!("{}: `{}` → `{}`", change.field, change.from, change.to))
+            .map(|Change { field, from, to }| match self.action {
+                // There was nothing before.
+                "create" => format!("{field}: `{to}`"),
+                _ => format!("{field}: `{from}` → `{to}`"),
+            })
             .collect();
         if let Some(secret) = &self.client_secret {
             parts.push(format!("client secret: {}", secret.expose()));
