@@ -203,15 +203,18 @@ where
     let name = format!("grpc-{index}");
     let beating = loops.begin(&name);
     std::thread::Builder::new().name(name).spawn(move || {
-        runtime.block_on(async move {
+        let alive = runtime.block_on(async move {
             tokio::spawn(beating.run());
             let (own, mut connections) = mpsc::channel(1);
             let alive = std::mem::replace(&mut accepting.alive, own);
             accepting.run(listener).await;
             // The loop must turn until its connections have ended.
             let _ = connections.recv().await;
-            drop(alive);
+            alive
         });
+        // What beats ends with the runtime, and only then is nothing left of this loop.
+        drop(runtime);
+        drop(alive);
     })?;
     Ok(())
 }
