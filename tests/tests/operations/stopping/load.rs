@@ -62,13 +62,16 @@ impl Load {
     }
 }
 
-/// Whether a call was never sent: nobody listened, or the connection had been told to go before the call was put on it (hyper's
-/// word for it is cancelled). Whoever honours GOAWAY sends such a call elsewhere; every other error is the server's.
-fn was_not_sent(status: &Status) -> bool {
+/// Whether nobody took a call: nobody listened, or the connection had been told to go before the call was put on it (hyper's
+/// word for it is cancelled), or the GOAWAY says that its stream was not looked at (RFC 9113 section 6.8; h2's words are those of a
+/// GOAWAY without an error, which no stream gets that was taken). Whoever honours GOAWAY sends such a call elsewhere; every other
+/// error is the server's.
+fn was_not_taken(status: &Status) -> bool {
     let mut cause = status.source();
     while let Some(error) = cause {
         if error.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::ConnectionRefused)
             || error.to_string().starts_with("operation was canceled")
+            || error.to_string() == "connection error received: not a result of an error"
         {
             return true;
         }
@@ -83,7 +86,7 @@ async fn sent<T>(channels: &[Channel], call: impl AsyncFn(Channel) -> Result<T, 
         for channel in channels {
             match call(channel.clone()).await {
                 Ok(answer) => return Ok(Some(answer)),
-                Err(status) if was_not_sent(&status) => {}
+                Err(status) if was_not_taken(&status) => {}
                 Err(status) => bail!("{status:?}: {:?}", status.source()),
             }
         }
