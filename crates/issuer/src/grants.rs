@@ -285,8 +285,9 @@ impl Asked<'_> {
     }
 
     /// Whether a client is given refresh tokens here, and may use them.
-    fn may_refresh(&self, client: &Client) -> bool {
-        let with_password = self.terms.password_refreshes && client.grants.contains(&GrantType::Password);
+    fn may_refresh(&self, cx: &Context, client: &Client) -> bool {
+        let with_password =
+            self.terms.password_refreshes && cx.policy.password_grant && client.grants.contains(&GrantType::Password);
         self.terms.refresh && (with_password || client.grants.contains(&GrantType::RefreshToken))
     }
 

@@ -130,7 +130,8 @@ pub async fn execute(
         (Some(granted), Some(asked)) if granted != asked => return Err(TokenError::AudienceNotAllowed),
         (granted, asked) => super::choose_audience(cx, client, asked.or(granted.as_ref()))?,
     };
-    let beginning = Beginning { client, user: &user, scopes, audience, rev: authenticated.rev, asked };
+    let (rev, by_password) = (authenticated.rev, false);
+    let beginning = Beginning { client, user: &user, scopes, audience, rev, by_password, asked };
     if beginning.overtaken(cx) {
         return Ok(Turn::Again);
     }

@@ -33,7 +33,8 @@ pub async fn execute(
     // Who has a secret is a server, and all its users come from its address; an app on somebody's device comes from theirs.
     let presented = PresentedUser { relayed: client.kind == ClientType::Confidential, ..presented.clone() };
     let user = user_auth::authenticate(&cx.reached_from(presented.from), &presented).await?.user;
-    let beginning = Beginning { client, user: &user, scopes, audience, rev: authenticated.rev, asked };
+    let (rev, by_password) = (authenticated.rev, true);
+    let beginning = Beginning { client, user: &user, scopes, audience, rev, by_password, asked };
     if beginning.overtaken(cx) {
         return Ok(Turn::Again);
     }

@@ -91,7 +91,7 @@ pub async fn execute(
     presented: &str,
     asked: &Asked<'_>,
 ) -> Result<Turn, TokenError> {
-    if !asked.may_refresh(&authenticated.client) {
+    if !asked.may_refresh(cx, &authenticated.client) {
         return Err(TokenError::GrantNotAllowed(GrantType::RefreshToken));
     }
     let token: RefreshToken = presented.parse().map_err(|_| RefreshError::Unknown)?;

@@ -2,7 +2,7 @@
 //! and, where the client may have one, the first refresh token of a family.
 
 use tessera_store::{Client, LastAccess, RefreshFamily, StoreError, Transaction, User};
-use tessera_types::{Audience, GrantId, Revision, ScopeSet};
+use tessera_types::{Audience, GrantId, GrantType, Revision, ScopeSet};
 
 use super::{Asked, TokenError};
 use crate::context::Context;
@@ -17,6 +17,8 @@ pub(super) struct Beginning<'a> {
     pub(super) audience: Audience,
     /// Taken before client, user and whatever led here were looked at.
     pub(super) rev: Revision,
+    /// Whether the user's password is what they come from.
+    pub(super) by_password: bool,
     pub(super) asked: &'a Asked<'a>,
 }
 
@@ -54,7 +56,9 @@ impl Beginning<'_> {
                 rev: self.rev,
             },
         )?;
-        if !self.asked.may_refresh(self.client) {
+        // What comes with the password grant comes with nothing else.
+        let given = self.by_password || self.client.grants.contains(&GrantType::RefreshToken);
+        if !(given && self.asked.may_refresh(cx, self.client)) {
             return Ok(Prepared { minted, family: None });
         }
         let first = cx.lineage.first(grant, &*cx.random);

@@ -31,8 +31,14 @@ pub(super) enum Undelivered {
 impl Undelivered {
     /// Whether another try would go no better.
     pub(super) fn is_permanent(&self) -> bool {
-        matches!(self, Self::Smtp(error) if error.is_permanent())
+        matches!(self, Self::Smtp(error) if error.is_permanent() && !is_about_us(error))
     }
+}
+
+/// Whether the server wants other credentials, or a safer way to present them (RFC 4954 section 6): an operator mends that, and the mail
+/// is as good as before.
+fn is_about_us(error: &lettre::transport::smtp::Error) -> bool {
+    error.status().is_some_and(|code| matches!(u16::from(code), 530 | 534 | 535 | 538))
 }
 
 impl Transport {

@@ -11,6 +11,7 @@ mod keeper;
 mod rewrap;
 mod schedule;
 
+pub(in crate::operations) use change::shift;
 pub use change::{Changed, promote, retire, rotate};
 pub use error::KeyChangeError;
 pub use keeper::{Keeper, follow};

@@ -9,6 +9,7 @@ pub(in crate::operations) mod kept;
 
 pub use kept::KeptKeys;
 
+use super::keys::shift;
 use tessera_keys::{KekRing, KeyFileError, KeyFiles, SealError, SigningKey};
 use tessera_ledger::event::{Event, KeyFact};
 use tessera_store::{
@@ -117,7 +118,16 @@ impl Setup<'_> {
         tx.exclusive().await?;
         let records = tx.keys().list().await?;
         let Some(active) = records.iter().find(|record| record.state == KeyState::Active) else {
-            let signer = self.publish(&mut tx, keks, wanted, KeyState::Active).await?;
+            let signer = match self.prepare_known(&mut tx, keks, &wanted, &records).await? {
+                // One that was published while an issuer ran, and that it did not come to promote.
+                Some((known, signer)) => {
+                    shift(&mut tx, known, KeyState::Active, self.clock.now()).await?;
+                    let promoted = NewRecord::done(self.clock.now(), Actor::Issuer, Action::KeyPromote);
+                    tx.audit(promoted.to(Target::Key(known.key.clone())));
+                    signer
+                }
+                None => self.publish(&mut tx, keks, wanted, KeyState::Active).await?,
+            };
             tx.commit().await?;
             return Ok(signer);
         };
@@ -151,12 +161,26 @@ impl Setup<'_> {
         wanted: Wanted,
         records: &[SigningKeyRecord],
     ) -> Result<SigningKey, SetupError> {
+        match self.prepare_known(tx, keks, &wanted, records).await? {
+            Some((_, signer)) => Ok(signer),
+            None => self.publish(tx, keks, wanted, KeyState::Next).await,
+        }
+    }
+
+    /// Opens the key that is to sign, where it is published already.
+    async fn prepare_known<'r>(
+        &self,
+        tx: &mut Transaction,
+        keks: &KekRing,
+        wanted: &Wanted,
+        records: &'r [SigningKeyRecord],
+    ) -> Result<Option<(&'r SigningKeyRecord, SigningKey)>, SetupError> {
         match records.iter().find(|record| wanted.is_to_come(record)) {
             Some(retired) if retired.state == KeyState::Retired => {
                 Err(SetupError::Retired { key: retired.key.to_string() })
             }
-            Some(known) => self.reopened(tx, keks, known).await,
-            None => self.publish(tx, keks, wanted, KeyState::Next).await,
+            Some(known) => Ok(Some((known, self.reopened(tx, keks, known).await?))),
+            None => Ok(None),
         }
     }
 

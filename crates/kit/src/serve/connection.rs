@@ -199,11 +199,14 @@ where
     request.extensions_mut().insert(peer);
     async move {
         let _in_flight = in_flight;
-        let call = pin!(async move { service.call(request).await });
-        let answer = pin!(call::run(protocol, timeout, &stop, call));
-        let mut response = match seen {
-            Some(seen) => seen.answered(answer).await,
-            None => answer.await,
+        // The call is gone, with all it holds, before what it left unread is waited for.
+        let mut response = {
+            let call = pin!(async move { service.call(request).await });
+            let answer = pin!(call::run(protocol, timeout, &stop, call));
+            match seen {
+                Some(seen) => seen.answered(answer).await,
+                None => answer.await,
+            }
         };
         if let Some(rest) = rest {
             Box::pin(rest.drain()).await;

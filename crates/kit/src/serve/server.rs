@@ -212,8 +212,8 @@ where
             let _ = connections.recv().await;
             alive
         });
-        // What beats ends with the runtime, and only then is nothing left of this loop.
-        drop(runtime);
+        // What beats ends with the runtime, and only then is nothing left of this loop. What blocks elsewhere is not waited for.
+        runtime.shutdown_background();
         drop(alive);
     })?;
     Ok(())

@@ -115,9 +115,9 @@ impl Rotate {
         if self.overlap == Some(Duration::ZERO) {
             let question = format!("The secrets that `{}` uses now stop working at once. Go on?", self.client_id);
             self.consent.ask(&question, app.console)?;
-        } else if let Some(older) = second_live(&admin, &self.client_id, app.clock.now()).await? {
+        } else if let Some((ends, stays)) = two_live(&admin, &self.client_id, app.clock.now()).await? {
             let question = format!(
-                "`{}` has two live secrets, and no more than two may live: the older one, {older}, stops working at once. It may be the one in use. Go on?",
+                "`{}` has two live secrets, and no more than two may live: {ends} stops working at once, and {stays}, which is the one in use as far as is known, goes on for the overlap. Go on?",
                 self.client_id
             );
             self.consent.ask(&question, app.console)?;
@@ -145,10 +145,20 @@ impl Rotate {
     }
 }
 
-/// The older one of a client's live secrets, where there are two: what another one would end.
-async fn second_live(admin: &Administrator, client: &ClientId, now: Timestamp) -> Result<Option<String>, Problem> {
+/// Of a client's live secrets, where there are two: which one a further one would end, and which would go on. The one that was used last
+/// goes on, and where none was, the older.
+async fn two_live(
+    admin: &Administrator,
+    client: &ClientId,
+    now: Timestamp,
+) -> Result<Option<(String, String)>, Problem> {
     let lives = |secret: &wire::ClientSecret| secret.expire_time.as_ref().is_none_or(|at| now.0 < at.seconds);
-    Ok(secrets(admin, client).await?.into_iter().filter(lives).nth(1).map(|secret| secret.secret_id))
+    let mut live = secrets(admin, client).await?.into_iter().filter(lives);
+    let (Some(newer), Some(older)) = (live.next(), live.next()) else { return Ok(None) };
+    let used = |secret: &wire::ClientSecret| secret.last_used_time.as_ref().map(|at| at.seconds);
+    let newer_stays = used(&newer).is_some() && used(&newer) >= used(&older);
+    let (ends, stays) = if newer_stays { (older, newer) } else { (newer, older) };
+    Ok(Some((ends.secret_id, stays.secret_id)))
 }
 
 /// What is known of a client's secrets, the newest first.

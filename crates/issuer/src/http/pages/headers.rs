@@ -80,7 +80,12 @@ fn source(redirect: &str) -> Option<String> {
     let authority = rest.strip_prefix("//")?.split(['/', '?', '#']).next()?;
     let (host, port) = split_port(authority);
     // A source expression has no form for an IPv6 address; the loopback one is listed by its port.
-    let host = if host == "[::1]" { "*" } else { Some(host).filter(|host| !host.is_empty() && only(host, b"-._"))? };
+    // It has no certificate of anybody's: with https, any site would be meant.
+    let host = if host == "[::1]" && scheme == "http" {
+        "*"
+    } else {
+        Some(host).filter(|host| !host.is_empty() && only(host, b"-._"))?
+    };
     match port {
         None | Some("") => Some(format!("{scheme}://{host}")),
         Some(port) => {

@@ -141,7 +141,7 @@ pub async fn retire(cx: &Context, key: &KeyId) -> Result<Changed, KeyChangeError
 ///
 /// # Errors
 /// `Conflict` where it may not become that, or is not any more what it was.
-async fn shift(
+pub(in crate::operations) async fn shift(
     tx: &mut Transaction,
     record: &SigningKeyRecord,
     to: KeyState,
