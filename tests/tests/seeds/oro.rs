@@ -44,18 +44,38 @@ async fn a_disabled_organization_or_owner_refuses_its_applications_and_their_tok
     Ok(())
 }
 
+/// The code of somebody who said yes.
+async fn code(seeds: &Seeds, app: &Client) -> Result<String> {
+    let endpoint = format!("{}/oauth2/authorize", seeds.pair().ports.issuer_url());
+    let asked = [("response_type", "code"), ("client_id", &*app.id), ("scope", "read"), ("redirect_uri", CALLBACK)];
+    let url = authorization_url(&endpoint, &asked);
+    let back = Person::new(seeds.pair().ports.issuer_http).authorize(&url, "admin", PASSWORD, true).await?;
+    parameter(&back, "code").context("a code")
+}
+
+fn redemption(code: &str) -> Value {
+    json!({"grant_type": "authorization_code", "code": code, "redirect_uri": CALLBACK})
+}
+
+/// The password grant brings refresh tokens with it, and with nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_brings_no_refresh_token_because_of_the_password_grant() -> Result<()> {
+    let seeds = seeds().await?;
+    let grants = ["--grant", "authorization_code", "password", "--scope", "read", "--redirect-uri", CALLBACK];
+    let app = client(seeds.pair(), "oro-both", &grants)?;
+    let answer = tokens(&ask(seeds, &app, redemption(&code(seeds, &app).await?)).await?)?;
+    assert_eq!(answer.as_object().map(serde_json::Map::len), Some(3), "{answer}");
+    Ok(())
+}
+
 /// A code is redeemed at Oro's endpoint as the others' tokens are got, and once.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_code_gets_four_members_once_and_the_second_time_ends_what_came_of_it() -> Result<()> {
     let seeds = seeds().await?;
     let grants = ["--grant", "authorization_code", "refresh_token", "--scope", "read", "--redirect-uri", CALLBACK];
     let app = client(seeds.pair(), "oro-web", &grants)?;
-    let endpoint = format!("{}/oauth2/authorize", seeds.pair().ports.issuer_url());
-    let asked = [("response_type", "code"), ("client_id", &*app.id), ("scope", "read"), ("redirect_uri", CALLBACK)];
-    let url = authorization_url(&endpoint, &asked);
-    let back = Person::new(seeds.pair().ports.issuer_http).authorize(&url, "admin", PASSWORD, true).await?;
-    let code = parameter(&back, "code").context("a code")?;
-    let redemption = || json!({"grant_type": "authorization_code", "code": code, "redirect_uri": CALLBACK});
+    let code = code(seeds, &app).await?;
+    let redemption = || redemption(&code);
     let thief = Client { secret: "wrong".to_owned(), ..app.clone() };
     assert_told(&ask(seeds, &thief, redemption()).await?, System::Oro, &Told::client(), "without the secret");
 

@@ -12,7 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use rstest::rstest;
 use serde_json::Value;
-use tessera_keys::{Kek, KekRing, KeyFiles, PublicKey, SigningKey};
+use tessera_keys::{Kek, KekRing, PublicKey, SigningKey};
 use tessera_testkit::postgres::Cluster;
 use tessera_types::{Algorithm, Clock as _, ErrorCode, Failure as _, KeyId, KeyState};
 
@@ -115,40 +115,6 @@ async fn an_operators_own_key_signs_once_it_is_there(#[case] backend: Backend) {
     let records = keys::list(issuer.cx()).await.expect("listed");
     let active: Vec<_> = records.iter().filter(|record| record.state == KeyState::Active).collect();
     assert!(matches!(active[..], [one] if one.key == *key.key_id()), "{active:?}");
-}
-
-/// A stop between a first pair's publication and its promotion: the next start has a key that waits, and none that signs.
-#[rstest]
-#[case::sqlite(Backend::Sqlite)]
-#[case::postgres(Backend::Postgres)]
-#[tokio::test(flavor = "multi_thread")]
-async fn a_first_pair_that_was_published_and_not_promoted_signs_from_the_next_start_on(#[case] backend: Backend) {
-    let Some(mut issuer) = TestIssuer::start(backend).await else { return };
-    let at = |name: &str| issuer.folder.path().join(name);
-    issuer.config.keys = Keys {
-        source: KeySource::Files,
-        private_key: at("private.key"),
-        public_key: at("public.key"),
-        ..issuer.config.keys
-    };
-    let elsewhere = Keys { private_key: at("its.key"), public_key: at("its.pub"), ..issuer.config.keys.clone() };
-    let issuer = issuer.restart().await;
-    // As if none had ever been made here.
-    let generated = active(&issuer).await;
-    let tx = issuer.cx().store.begin().await.expect("begun");
-    tx.keys().set_state(&generated, KeyState::Active, KeyState::Retired, issuer.clock.now()).await.expect("put away");
-    tx.commit().await.expect("committed");
-    let key = SigningKey::generate(Algorithm::EdDsa).expect("a key");
-    write_pair(&elsewhere, &key);
-    let files = KeyFiles { private: elsewhere.private_key, public: elsewhere.public_key };
-    let same = files.read(Algorithm::EdDsa).expect("read").expect("there");
-    let cx = issuer.cx();
-    let setup = Setup { store: &cx.store, clock: &*cx.clock, random: &*cx.random };
-    setup.own_key(&cx.signing.keks, same).await.expect("published");
-    write_pair(&issuer.config.keys, &key);
-    let issuer = issuer.restart().await;
-    let signer = issuer.cx().signer.load_full().expect("a key");
-    assert_eq!((signer.key_id(), &active(&issuer).await), (key.key_id(), key.key_id()));
 }
 
 /// The keys' states, the oldest first.

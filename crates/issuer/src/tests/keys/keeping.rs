@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use tessera_keys::KeyFiles;
 use tessera_ledger::ReplicaId;
 use tessera_store::{Action, AuditFilter, HolderRecord};
 
@@ -294,4 +295,31 @@ fn sql(issuer: &TestIssuer, statement: &str) {
     let cluster = Cluster::shared().expect("started").expect("installed");
     let name = issuer.config.database.url.rsplit('/').next().and_then(|rest| rest.split('?').next()).expect("a name");
     cluster.execute(name, statement).expect("it runs");
+}
+
+/// A stop between a first pair's publication and its promotion: the next start has a key that waits, and none that signs.
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_pair_that_was_published_and_not_promoted_signs_from_the_next_start_on(#[case] backend: Backend) {
+    let Some(issuer) = with_files(backend).await else { return };
+    let cx = issuer.cx();
+    // As if none had ever been made here.
+    let tx = cx.store.begin().await.expect("begun");
+    let generated = active(&issuer).await;
+    tx.keys().set_state(&generated, KeyState::Active, KeyState::Retired, issuer.clock.now()).await.expect("put away");
+    tx.commit().await.expect("committed");
+    let pair = new_pair();
+    let at = |name: &str| issuer.folder.path().join(name);
+    let elsewhere = Keys { private_key: at("its.key"), public_key: at("its.pub"), ..issuer.config.keys.clone() };
+    put_pair(&elsewhere, &pair);
+    let files = KeyFiles { private: elsewhere.private_key, public: elsewhere.public_key };
+    let same = files.read(Algorithm::EdDsa).expect("read").expect("there");
+    let setup = Setup { store: &cx.store, clock: &*cx.clock, random: &*cx.random };
+    setup.own_key(&cx.signing.keks, same).await.expect("published");
+    put_pair(&issuer.config.keys, &pair);
+    let issuer = issuer.restart().await;
+    assert_eq!((signer(&issuer).as_ref(), &active(&issuer).await), (Some(pair.key_id()), pair.key_id()));
+    assert_eq!(recorded(&issuer, Action::KeyPromote, &pair).await, 1);
 }
